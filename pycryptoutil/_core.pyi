@@ -1,0 +1,107 @@
+"""The Rust core. Every failure raises pycryptoutil.errors.CoreError (or a subclass named there)."""
+
+from collections.abc import Iterable, Sequence
+from typing import final
+
+BUILD_DIGEST: str  # hex SHA-256 over the Rust sources the binary was built from
+FIPS: bool  # built with the FIPS module
+
+# algorithm names: RSA-2048 RSA-3072 RSA-4096 EC-P256 EC-P384 EC-P521 Ed25519 ML-DSA-44 ML-DSA-65 ML-DSA-87
+# signature algorithm names: rsa-sha256|384|512, rsa-pss-sha256|384|512, ecdsa-sha256|384|512, ed25519, ml-dsa-44|65|87
+
+@final
+class PrivateKey:
+    """A private key held in Rust, zeroised when dropped; repr shows the algorithm only; cannot be pickled or copied."""
+    @staticmethod
+    def generate(algorithm: str) -> PrivateKey: ...
+    @staticmethod
+    def from_pkcs8(der: bytes) -> PrivateKey: ...
+    @property
+    def algorithm(self) -> str: ...
+    def public_spki(self) -> bytes: ...
+    def sign(self, signature_algorithm: str, data: bytes) -> bytes: ...
+    def export_pkcs8(self) -> bytes: ...
+    def seal(self, key: SymmetricKey, aad: bytes) -> bytes:
+        """PKCS#8 encrypted under key (same format as SymmetricKey.encrypt) without passing through Python."""
+    @staticmethod
+    def unseal(key: SymmetricKey, sealed: bytes, aad: bytes) -> PrivateKey: ...
+
+@final
+class PublicKey:
+    @staticmethod
+    def from_spki(der: bytes) -> PublicKey: ...
+    @property
+    def algorithm(self) -> str: ...
+    def spki(self) -> bytes: ...
+    def verify(self, signature_algorithm: str, data: bytes, signature: bytes) -> None: ...
+
+@final
+class SymmetricKey:
+    """32 bytes in Rust, zeroised."""
+    @staticmethod
+    def generate() -> SymmetricKey: ...
+    @staticmethod
+    def from_bytes(key: bytes) -> SymmetricKey: ...
+    @staticmethod
+    def unwrap(kek: SymmetricKey, wrapped: bytes) -> SymmetricKey:
+        """AES-KW, RFC 3394."""
+    def wrap(self, kek: SymmetricKey) -> bytes: ...
+    def derive(self, info: bytes, salt: bytes = b"") -> SymmetricKey:
+        """HKDF-SHA256 to a 32-byte key that stays in Rust."""
+    def encrypt(self, plaintext: bytes, aad: bytes) -> bytes:
+        """AES-256-GCM, random 96-bit nonce: nonce || ciphertext || tag."""
+    def decrypt(self, sealed: bytes, aad: bytes) -> bytes: ...
+    def hmac(self, algorithm: str, data: bytes) -> bytes:
+        """algorithm: sha256 | sha384 | sha512"""
+    def export(self) -> bytes: ...
+
+def aead_encrypt(algorithm: str, key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes: ...  # aes-128-gcm aes-192-gcm aes-256-gcm
+def aead_decrypt(algorithm: str, key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes: ...
+def aes_kw_wrap(kek: bytes, key: bytes) -> bytes: ...
+def aes_kw_unwrap(kek: bytes, wrapped: bytes) -> bytes: ...
+def hkdf(algorithm: str, secret: bytes, salt: bytes, info: bytes, length: int) -> bytes: ...
+def hmac(algorithm: str, key: bytes, data: bytes) -> bytes: ...
+def constant_time_equal(left: bytes, right: bytes) -> bool: ...
+def shamir_split(secret: bytes, shares: int, threshold: int) -> list[bytes]: ...
+def shamir_combine(shares: Sequence[bytes]) -> bytes: ...
+
+@final
+class CertificateSigner:
+    """Builds and signs certificates for one issuer; the constant parts are encoded once and patched."""
+    def __init__(self, key: PrivateKey, signature_algorithm: str, issuer: bytes) -> None:
+        """issuer: DER Name."""
+    def tbs(
+        self, serial: bytes, not_before: int, not_after: int, subject: bytes, spki: bytes, extensions: bytes
+    ) -> bytes:
+        """DER TBSCertificate v3. serial: big-endian magnitude; times: Unix seconds (UTCTime to 2049, then
+        GeneralizedTime); subject, spki: DER; extensions: DER of SEQUENCE OF Extension (without the [3] tag)."""
+    def sign(self, tbs: bytes) -> bytes:
+        """DER Certificate over exactly these bytes."""
+
+@final
+class OcspSigner:
+    """Builds and signs basic OCSP responses (RFC 6960 section 4.2.1) by key hash."""
+    def __init__(self, key: PrivateKey, signature_algorithm: str, certificates: Sequence[bytes]) -> None:
+        """certificates: DER, put into BasicOCSPResponse.certs (empty for a CA-signed response)."""
+    def sign(self, singles: Sequence[SingleStatus], produced_at: int, nonce: bytes | None = None, extensions: bytes = b"") -> bytes:
+        """A whole DER OCSPResponse. extensions: DER of further responseExtensions, concatenated Extension values."""
+    def sign_many(self, singles: Sequence[SingleStatus], produced_at: int) -> list[bytes]:
+        """One response for each, on every core, with the GIL released once."""
+
+# (cert_id DER as asked, status: 0 good 1 revoked 2 unknown, revoked_at Unix or 0, reason or -1, this_update, next_update or 0,
+#  singleExtensions: concatenated DER Extension values or b"")
+SingleStatus = tuple[bytes, int, int, int, int, int, bytes]
+
+def build_crl(
+    key: PrivateKey, signature_algorithm: str, issuer: bytes, this_update: int, next_update: int,
+    extensions: bytes, entries: Iterable[CrlEntry],
+) -> bytes:
+    """DER CertificateList v2, streaming from the iterator; extensions: DER SEQUENCE OF Extension (AKI, CRLNumber, IDP …)."""
+
+def build_crl_file(
+    path: str, key: PrivateKey, signature_algorithm: str, issuer: bytes, this_update: int, next_update: int,
+    extensions: bytes, entries: Iterable[CrlEntry],
+) -> int:
+    """The same into a file (fsynced, renamed into place) in bounded memory; returns its length."""
+
+CrlEntry = tuple[bytes, int, int, int]  # serial magnitude, revoked_at Unix, reason or -1, invalidity date Unix or 0

@@ -1,0 +1,1 @@
+"""An HTTP vocabulary that knows no server: messages, routes, problem documents, OpenAPI."""
