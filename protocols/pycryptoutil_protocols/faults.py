@@ -40,11 +40,19 @@ class Fault(Exception):
     """An expected failure.
 
     ``detail`` goes to the log only; ``public`` is what a peer may read. ``retry_after`` is in seconds.
-    ``pointer`` is the JSON path of the offending value, where there is one.
+    ``pointer`` is the JSON path of the offending value, where there is one. ``challenges`` are the values of
+    WWW-Authenticate (RFC 9110 section 11.6.1) that an UNAUTHENTICATED answer carries.
     """
 
     def __init__(
-        self, kind: FaultKind, detail: str, public: str = "", *, retry_after: int | None = None, pointer: str = ""
+        self,
+        kind: FaultKind,
+        detail: str,
+        public: str = "",
+        *,
+        retry_after: int | None = None,
+        pointer: str = "",
+        challenges: tuple[str, ...] = (),
     ) -> None:
         super().__init__(detail)
         self.kind = kind
@@ -52,6 +60,7 @@ class Fault(Exception):
         self.public = public
         self.retry_after = retry_after
         self.pointer = pointer
+        self.challenges = challenges
 
     def __repr__(self) -> str:
         return f"Fault({self.kind.name}, {self.public!r})"
