@@ -1,0 +1,35 @@
+"""Expected exceptions of the rooms below, as one line and an exit code."""
+
+from __future__ import annotations
+
+from pycryptoutil.cli import exits
+from pycryptoutil.cli.exits import CommandError
+from pycryptoutil.errors import ConfigurationError, CoreError, StartupError
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
+_CODES = {
+    FaultKind.UNAUTHENTICATED: exits.DENIED,
+    FaultKind.FORBIDDEN: exits.DENIED,
+    FaultKind.NOT_FOUND: exits.NOT_FOUND,
+    FaultKind.SEALED: exits.NOT_READY,
+    FaultKind.BUSY: exits.NOT_READY,
+    FaultKind.RATE_LIMITED: exits.NOT_READY,
+    FaultKind.UNAVAILABLE: exits.UNREACHABLE,
+}
+
+
+def explain(error: BaseException) -> CommandError | None:
+    """Return what to tell, or None for an exception that nobody expected."""
+    match error:
+        case CommandError():
+            return error
+        case ConfigurationError():
+            said = error.message if not error.key or error.key in error.message else f"{error.key}: {error.message}"
+            return CommandError(said, exits.CONFIGURATION)
+        case StartupError() | CoreError():
+            return CommandError(str(error).split("\n", 1)[0], exits.STARTUP)
+        case Fault():
+            return CommandError(error.public or error.detail, _CODES.get(error.kind, exits.FAILED))
+        case OSError() if error.filename:
+            return CommandError(f"{error.filename}: {error.strerror}", exits.FAILED)
+    return None
