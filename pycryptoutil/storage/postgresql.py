@@ -1,0 +1,95 @@
+"""PostgreSQL through psycopg 3: what several replicas share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy.pool import QueuePool
+
+_WAIT_SECONDS: Final = 10
+_OPTIONS: Final = " ".join(
+    [
+        f"-c lock_timeout={_WAIT_SECONDS * 1000}",
+        "-c statement_timeout=60000",
+        "-c idle_in_transaction_session_timeout=120000",
+        "-c timezone=UTC",
+    ]
+)
+_SET_TENANT: Final = text("SELECT set_config('app.tenant', :tenant, true)")
+_LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_MIGRATION_LOCK: Final = "pycryptoutil migrations"
+
+
+class PostgresBackend:
+    """A pool of connections; each transaction says whose rows it may see."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: URL, pool_size: int) -> None:
+        arguments: dict[str, object] = {
+            "connect_timeout": 5,
+            "application_name": "pycryptoutil",
+            "keepalives_idle": 30,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20000,
+            "options": _OPTIONS,
+        }
+        for given in url.query:
+            arguments.pop(given, None)
+        self._engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=4,
+            pool_timeout=_WAIT_SECONDS,
+            pool_pre_ping=True,  # a restarted server is met by a reconnect, not by a failed request
+            pool_recycle=1800,
+            hide_parameters=True,
+            connect_args=arguments,
+        )
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @contextmanager
+    def read(self, tenant_id: str) -> Iterator[Connection]:
+        """Yield a connection that sees one snapshot and cannot write."""
+        with self._snapshots.connect() as connection, connection.begin():
+            connection.execute(_SET_TENANT, {"tenant": tenant_id})
+            yield connection
+
+    @contextmanager
+    def write(self, tenant_id: str) -> Iterator[Connection]:
+        """Run one transaction, READ COMMITTED: what a lock waited for is seen after it."""
+        with self._engine.connect() as connection, connection.begin():
+            connection.execute(_SET_TENANT, {"tenant": tenant_id})
+            yield connection
+
+    @contextmanager
+    def migrate(self) -> Iterator[Connection]:
+        """Yield a connection that no other migrating process can have at the same time."""
+        with self._engine.connect() as connection, connection.begin():
+            # the winner of a race may migrate for long: the others wait for it
+            connection.execute(text("SET LOCAL lock_timeout = '300s'"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(_LOCK, {"name": _MIGRATION_LOCK})
+            connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+            connection.execute(_SET_TENANT, {"tenant": "system"})
+            yield connection
+
+    def lock(self, connection: Connection, name: str) -> None:
+        """Wait for the advisory lock of this name, held to the end of the transaction."""
+        connection.execute(_LOCK, {"name": name})
+
+    def failed(self, connection: Connection) -> bool:
+        """Tell whether the server will turn COMMIT into ROLLBACK, which the driver would not report."""
+        driver = connection.connection.driver_connection
+        return isinstance(driver, psycopg.Connection) and driver.info.transaction_status == TransactionStatus.INERROR
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
