@@ -29,14 +29,19 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 MAX_SECRET = 1024
 """Longest secret, in bytes, that is hashed: a longer one only costs time."""
 
 _PBKDF2 = "pbkdf2-hmac-sha256"
-_HKDF = {"hkdf-sha256": hashes.SHA256, "hkdf-sha384": hashes.SHA384, "hkdf-sha512": hashes.SHA512}
+_HKDF: Mapping[str, hashes.HashAlgorithm] = MappingProxyType(
+    {
+        "hkdf-sha256": hashes.SHA256(),
+        "hkdf-sha384": hashes.SHA384(),
+        "hkdf-sha512": hashes.SHA512(),
+    }
+)
 
 
 class Registry(enum.Enum):
@@ -78,14 +83,16 @@ class Policy:
     pepper_hash: str
 
 
-POLICIES: Mapping[str, Policy] = MappingProxyType({
-    policy.version: policy
-    for policy in (
-        Policy("v1", 2020, 600_000, 16, 32, "hkdf-sha256", "sha256"),
-        Policy("v2", 2023, 600_000, 32, 32, "hkdf-sha384", "sha384"),
-        Policy("v3", 2025, 700_000, 32, 32, "hkdf-sha512", "sha512"),
-    )
-})
+POLICIES: Mapping[str, Policy] = MappingProxyType(
+    {
+        policy.version: policy
+        for policy in (
+            Policy("v1", 2020, 600_000, 16, 32, "hkdf-sha256", "sha256"),
+            Policy("v2", 2023, 600_000, 32, 32, "hkdf-sha384", "sha384"),
+            Policy("v3", 2025, 700_000, 32, 32, "hkdf-sha512", "sha512"),
+        )
+    }
+)
 CURRENT = "v3"
 
 
@@ -172,7 +179,7 @@ class Hasher:
         value = _bytes(secret)
         if not value or len(value) > MAX_SECRET:
             return ()
-        policies = (self._current, *(one for one in reversed(POLICIES.values()) if one is not self._current))
+        policies = (self._current, *(one for one in reversed(tuple(POLICIES.values())) if one is not self._current))
         return tuple(str(self._make(policy, registry, value, purpose, None)) for policy in policies)
 
     def waste(self, secret: str | bytes) -> None:
@@ -197,7 +204,7 @@ class Hasher:
             digest = hashlib.pbkdf2_hmac("sha256", keyed, salt, iterations, policy.hash_length)
             return StoredHash(policy, _PBKDF2, f"i={iterations}", salt, digest)
         name = policy.hkdf if known is None else known.algorithm
-        digest = HKDF(_HKDF[name](), policy.hash_length, salt, label).derive(keyed)
+        digest = HKDF(_HKDF[name], policy.hash_length, salt, label).derive(keyed)
         return StoredHash(policy, name, f"l={policy.hash_length}", salt, digest)
 
 

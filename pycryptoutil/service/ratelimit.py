@@ -12,9 +12,10 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
 from pycryptoutil.clock import Clock
 from pycryptoutil.service.settings import RateLimitSettings
-from pycryptoutil_protocols.faults import Fault, FaultKind
 
 MAX_BUCKETS = 65_536
 MAX_RETRY_AFTER = 3600
