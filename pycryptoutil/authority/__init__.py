@@ -1,0 +1,1 @@
+"""Certificate authorities: hierarchy, profiles, credentials, issuance and revocation."""

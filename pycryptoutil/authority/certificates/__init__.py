@@ -1,0 +1,1 @@
+"""Issued certificates: their rows, listing and revocation."""

@@ -1,0 +1,310 @@
+"""Statements on certificates and the revocation log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+
+from pycryptoutil.authority.model import (
+    CertificateFilter,
+    CertificateState,
+    CertificateStatus,
+    RevocationEvent,
+    RevocationReason,
+    RevocationState,
+)
+from pycryptoutil.authority.store import certificates, repeats, revocation_events
+from pycryptoutil.storage import Reader, UnitOfWork
+
+_LIST_LIMIT: Final = 1000
+_IN_LIMIT: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRow:
+    """A row of ``certificates``, without the search text."""
+
+    tenant_id: str
+    authority_id: str
+    serial: str
+    state: CertificateState
+    subject: str
+    names: str
+    spki_sha256: str
+    profile: str
+    not_before: datetime
+    not_after: datetime
+    tbs_sha256: str
+    requester: str
+    credential_id: str
+    protocol: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+    reason: int | None = None
+    invalidity_date: datetime | None = None
+    der: bytes | None = field(default=None, repr=False)
+
+
+_COLUMNS: Final = tuple(certificates.c[name] for name in CertificateRow.__slots__)
+
+
+def _row(values: dict[str, Any]) -> CertificateRow:
+    values["state"] = CertificateState(values["state"])
+    return CertificateRow(**values)
+
+
+def reserve(uow: UnitOfWork, row: CertificateRow) -> None:
+    """Insert the serial before anything is signed; Fault(CONFLICT) if it exists."""
+    values = {name: getattr(row, name) for name in CertificateRow.__slots__}
+    values["state"] = CertificateState.RESERVED.value
+    values["search"] = f"{row.subject}\n{row.names}".lower()
+    uow.execute(certificates.insert().values(**values))
+
+
+def complete(uow: UnitOfWork, authority_id: str, serial: str, der: bytes) -> bool:
+    """Store the signed certificate of a reserved serial; False if it is not reserved any more."""
+    found = uow.execute(
+        update(certificates)
+        .where(
+            certificates.c.tenant_id == uow.tenant_id,
+            certificates.c.authority_id == authority_id,
+            certificates.c.serial == serial,
+            certificates.c.state == CertificateState.RESERVED.value,
+        )
+        .values(state=CertificateState.ISSUED.value, der=der)
+    )
+    return found.rowcount == 1
+
+
+def by_serial(reader: Reader, serial: str, authority_id: str = "") -> list[CertificateRow]:
+    """Return the tenant's issued certificates of this serial: more than one only where CAs were imported."""
+    statement = select(*_COLUMNS).where(
+        certificates.c.tenant_id == reader.tenant_id,
+        certificates.c.serial == serial,
+        certificates.c.state == CertificateState.ISSUED.value,
+    )
+    if authority_id:
+        statement = statement.where(certificates.c.authority_id == authority_id)
+    return [_row(row._asdict()) for row in reader.execute(statement.limit(10))]
+
+
+def _status_condition(status: CertificateStatus, now: datetime) -> ColumnElement[bool]:
+    c = certificates.c
+    hold = RevocationReason.CERTIFICATE_HOLD.code
+    match status:
+        case CertificateStatus.VALID:
+            return and_(c.revoked_at.is_(None), c.not_after >= now)
+        case CertificateStatus.EXPIRED:
+            return and_(c.revoked_at.is_(None), c.not_after < now)
+        case CertificateStatus.HELD:
+            return and_(c.revoked_at.is_not(None), c.reason == hold)
+        case CertificateStatus.REVOKED:
+            return and_(c.revoked_at.is_not(None), c.reason != hold)
+
+
+def _like(fragment: str) -> str:
+    escaped = fragment.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def listing(
+    reader: Reader,
+    wanted: CertificateFilter,
+    authority_id: str,
+    after: tuple[datetime, str] | None,
+    limit: int,
+    now: datetime,
+) -> list[CertificateRow]:
+    """Return certificates, newest first, from just after the (created_at, serial) of ``after``."""
+    c = certificates.c
+    exact = (
+        (c.authority_id, authority_id),
+        (c.profile, wanted.profile),
+        (c.protocol, wanted.protocol),
+        (c.requester, wanted.requester),
+        (c.serial, wanted.serial),
+        (c.spki_sha256, wanted.spki_sha256),
+    )
+    conditions = [c.tenant_id == reader.tenant_id, c.state == CertificateState.ISSUED.value]
+    conditions += [column == value for column, value in exact if value]
+    if wanted.status is not None:
+        conditions.append(_status_condition(wanted.status, now))
+    if wanted.contains:
+        conditions.append(c.search.like(_like(wanted.contains), escape="\\"))
+    if wanted.not_after_from is not None:
+        conditions.append(c.not_after >= wanted.not_after_from)
+    if wanted.not_after_to is not None:
+        conditions.append(c.not_after <= wanted.not_after_to)
+    if after is not None:
+        conditions.append(or_(c.created_at < after[0], and_(c.created_at == after[0], c.serial < after[1])))
+    statement = select(*_COLUMNS).where(*conditions).order_by(c.created_at.desc(), c.serial.desc())
+    return [_row(row._asdict()) for row in reader.execute(statement.limit(min(limit, _LIST_LIMIT)))]
+
+
+def set_revocation(
+    uow: UnitOfWork,
+    row: CertificateRow,
+    revoked_at: datetime | None,
+    reason: RevocationReason | None,
+    invalidity_date: datetime | None,
+) -> bool:
+    """Revoke, hold or (``revoked_at`` None) release, if the row is still as it was read."""
+    c = certificates.c
+    unchanged = c.revoked_at.is_(None) if row.revoked_at is None else c.reason == row.reason
+    found = uow.execute(
+        update(certificates)
+        .where(c.tenant_id == uow.tenant_id, c.authority_id == row.authority_id, c.serial == row.serial, unchanged)
+        .values(
+            revoked_at=revoked_at,
+            reason=reason.code if reason is not None else None,
+            invalidity_date=invalidity_date,
+        )
+    )
+    return found.rowcount == 1
+
+
+def append_event(uow: UnitOfWork, authority_id: str, serial: str, at: datetime) -> None:
+    """Log a change of status.
+
+    Sequence numbers are given out before a commit shows them; the lock makes them visible in their own order, so that
+    somebody who has read up to ``seq`` misses nothing by asking only for greater ones.
+    """
+    uow.lock("revocation-events")
+    uow.execute(
+        revocation_events.insert().values(tenant_id=uow.tenant_id, authority_id=authority_id, serial=serial, at=at)
+    )
+
+
+def events_since(reader: Reader, seq: int, limit: int = 10_000) -> list[RevocationEvent]:
+    """Return changes after ``seq``, oldest first; the system tenant reads those of every tenant."""
+    found = reader.execute(
+        select(
+            revocation_events.c.seq,
+            revocation_events.c.authority_id,
+            revocation_events.c.serial,
+            revocation_events.c.at,
+        )
+        .where(revocation_events.c.seq > seq)
+        .order_by(revocation_events.c.seq)
+        .limit(limit)
+    )
+    return [RevocationEvent(row.seq, row.authority_id, row.serial, row.at) for row in found]
+
+
+def latest_event(reader: Reader) -> int:
+    """Return the greatest seq, 0 when there is none."""
+    found = reader.execute(select(revocation_events.c.seq).order_by(revocation_events.c.seq.desc()).limit(1))
+    return int(found.scalar_one_or_none() or 0)
+
+
+_STATE_COLUMNS: Final = (
+    certificates.c.serial,
+    certificates.c.not_after,
+    certificates.c.revoked_at,
+    certificates.c.reason,
+    certificates.c.invalidity_date,
+)
+
+
+def _state(row: Any) -> RevocationState:  # noqa: ANN401  a SQLAlchemy row of _STATE_COLUMNS
+    reason = RevocationReason.of_code(row.reason) if row.reason is not None else None
+    return RevocationState(row.serial, row.not_after, row.revoked_at, reason, row.invalidity_date)
+
+
+def states(reader: Reader, authority_id: str, serials: Iterable[str]) -> dict[str, RevocationState]:
+    """Return what is known of these serials; one that was never issued is not in the answer."""
+    wanted = sorted(set(serials))
+    found: dict[str, RevocationState] = {}
+    for start in range(0, len(wanted), _IN_LIMIT):
+        rows = reader.execute(
+            select(*_STATE_COLUMNS).where(
+                certificates.c.tenant_id == reader.tenant_id,
+                certificates.c.authority_id == authority_id,
+                certificates.c.serial.in_(wanted[start : start + _IN_LIMIT]),
+                certificates.c.state == CertificateState.ISSUED.value,
+            )
+        )
+        found.update((row.serial, _state(row)) for row in rows)
+    return found
+
+
+def revoked(reader: Reader, authority_id: str, not_after_from: datetime) -> Iterator[RevocationState]:
+    """Stream the revoked certificates whose notAfter is not before ``not_after_from``, by serial."""
+    rows = reader.execute(
+        select(*_STATE_COLUMNS)
+        .where(
+            certificates.c.tenant_id == reader.tenant_id,
+            certificates.c.authority_id == authority_id,
+            certificates.c.revoked_at.is_not(None),
+            certificates.c.not_after >= not_after_from,
+        )
+        .execution_options(yield_per=5000)
+    )
+    return (_state(row) for row in rows)
+
+
+def issued_serials(reader: Reader, authority_id: str, now: datetime, after: str, limit: int) -> list[RevocationState]:
+    """Return unexpired certificates by serial, for signing OCSP responses ahead."""
+    rows = reader.execute(
+        select(*_STATE_COLUMNS)
+        .where(
+            certificates.c.tenant_id == reader.tenant_id,
+            certificates.c.authority_id == authority_id,
+            certificates.c.state == CertificateState.ISSUED.value,
+            certificates.c.not_after >= now,
+            certificates.c.serial > after,
+        )
+        .order_by(certificates.c.serial)
+        .limit(limit)
+    )
+    return [_state(row) for row in rows]
+
+
+def remembered(reader: Reader, digest: str, now: datetime) -> tuple[str, str] | None:
+    """Return (CA id, serial) of the certificate given for this request before."""
+    row = reader.execute(
+        select(repeats.c.authority_id, repeats.c.serial).where(
+            repeats.c.tenant_id == reader.tenant_id, repeats.c.digest == digest, repeats.c.expires_at > now
+        )
+    ).one_or_none()
+    return (row.authority_id, row.serial) if row is not None else None
+
+
+def remember(uow: UnitOfWork, digest: str, authority_id: str, serial: str, now: datetime, window: timedelta) -> None:
+    """Keep what to answer to a repeat; Fault(CONFLICT) when another unit did so at the same time."""
+    uow.execute(
+        repeats.delete().where(
+            repeats.c.tenant_id == uow.tenant_id, repeats.c.digest == digest, repeats.c.expires_at <= now
+        )
+    )
+    uow.execute(
+        repeats.insert().values(
+            tenant_id=uow.tenant_id, digest=digest, authority_id=authority_id, serial=serial, expires_at=now + window
+        )
+    )
+
+
+def forget_repeats(uow: UnitOfWork, now: datetime) -> int:
+    """Delete what has run out."""
+    return int(
+        uow.execute(repeats.delete().where(repeats.c.tenant_id == uow.tenant_id, repeats.c.expires_at <= now)).rowcount
+    )
+
+
+def fail_reserved(uow: UnitOfWork, before: datetime) -> int:
+    """Mark serials that were reserved and never completed; they stay used."""
+    return int(
+        uow.execute(
+            update(certificates)
+            .where(
+                certificates.c.tenant_id == uow.tenant_id,
+                certificates.c.state == CertificateState.RESERVED.value,
+                certificates.c.created_at < before,
+            )
+            .values(state=CertificateState.FAILED.value)
+        ).rowcount
+    )

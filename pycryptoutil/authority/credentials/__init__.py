@@ -1,0 +1,1 @@
+"""Enrolment credentials: one id and secret for every protocol."""

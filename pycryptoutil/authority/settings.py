@@ -1,0 +1,53 @@
+"""What of the CA can be configured: part of the ``pki_ca`` section."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+CaAlgorithm = Literal[
+    "RSA-2048",
+    "RSA-3072",
+    "RSA-4096",
+    "EC-P256",
+    "EC-P384",
+    "EC-P521",
+    "Ed25519",
+    "ML-DSA-44",
+    "ML-DSA-65",
+    "ML-DSA-87",
+]
+Days = Annotated[int, Field(ge=1, le=36525)]
+
+
+class AuthoritySettings(BaseModel):
+    """Names and algorithms of the hierarchy made at first start, and the rhythm of what the CA publishes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    organization: str = Field(default="pycryptoutil", min_length=1, max_length=64)
+    country: str = Field(default="", pattern=r"^([A-Z]{2})?$")
+    root_name: str = Field(default="root", pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")
+    root_common_name: str = Field(default="Root CA", min_length=1, max_length=64)
+    root_algorithm: CaAlgorithm = "EC-P384"
+    root_days: Days = 7305  # 20 years
+    issuing_name: str = Field(default="issuing", pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")
+    issuing_common_name: str = Field(default="Issuing CA", min_length=1, max_length=64)
+    issuing_algorithm: CaAlgorithm = "EC-P256"
+    issuing_days: Days = 3652
+    default_profile: str = "tls-server"
+    distribution_url: str = ""  # empty: the plain listener's own URL
+    ocsp_signer_algorithm: CaAlgorithm = "EC-P256"
+    ocsp_signer_days: Annotated[int, Field(ge=1, le=90)] = 14
+    crl_days: Annotated[int, Field(ge=1, le=365)] = 7
+    crl_refresh_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 24
+    ocsp_validity_hours: Annotated[int, Field(ge=8, le=240)] = 24  # nextUpdate - thisUpdate
+    idempotency_hours: Annotated[int, Field(ge=1, le=168)] = 24
+
+    @field_validator("distribution_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if value and not value.startswith("http://"):
+            raise ValueError("must be an http:// URL: clients fetch CRLs and OCSP without TLS (RFC 5280 section 8)")
+        return value.rstrip("/")
