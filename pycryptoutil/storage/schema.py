@@ -109,7 +109,6 @@ sessions = Table(
     Column("principal_name", String(200), nullable=False),
     Column("realm", String(64), nullable=False),
     Column("lookup", String(128), nullable=False),  # keyed hash of the session secret
-    Column("csrf_hash", String(128), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),

@@ -91,7 +91,6 @@ def upgrade() -> None:
         sa.Column("principal_name", sa.String(200), nullable=False),
         sa.Column("realm", sa.String(64), nullable=False),
         sa.Column("lookup", sa.String(128), nullable=False),
-        sa.Column("csrf_hash", sa.String(128), nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("seen_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger, nullable=False),
