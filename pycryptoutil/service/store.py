@@ -135,7 +135,7 @@ class Found:
 
 
 def _values(row: Row[Any]) -> Mapping[str, Any]:
-    return row._mapping  # noqa: SLF001  documented SQLAlchemy; the underscore only keeps clear of column names
+    return row._asdict()
 
 
 def _record(table: Table, cls: type[Any], row: Row[Any], prefix: str = "") -> Any:
