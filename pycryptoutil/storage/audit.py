@@ -250,15 +250,7 @@ def verify(
     ``kept_heads`` are signed heads that were stored elsewhere: they betray a tail that was cut off together with its
     signatures. Without ``check_signature`` the signed heads are compared by their hashes only.
     """
-    heads: dict[int, list[SignedHead]] = {}
-    stored = signed_heads(reader, tenant_id)
-    for signed in [*stored, *kept_heads]:
-        if signed.tenant_id != tenant_id:
-            raise _broken(tenant_id, signed.seq, "a signed head belongs to another tenant")
-        if check_signature is not None:
-            check_signature(signed)
-        heads.setdefault(signed.seq, []).append(signed)
-
+    heads = _checked_heads([*signed_heads(reader, tenant_id), *kept_heads], tenant_id, check_signature)
     seq, previous = 0, _GENESIS
     for record in export(reader, tenant_id):
         if record.seq != seq + 1:
@@ -281,6 +273,19 @@ def verify(
     if live_seq != seq or not hmac.compare_digest(live_hash, previous):
         raise _broken(tenant_id, live_seq, "the head is not the last event")
     return Verified(tenant_id, seq, previous, sum(map(len, heads.values())), signed_to)
+
+
+def _checked_heads(
+    found: Sequence[SignedHead], tenant_id: str, check_signature: HeadVerifier | None
+) -> dict[int, list[SignedHead]]:
+    heads: dict[int, list[SignedHead]] = {}
+    for signed in found:
+        if signed.tenant_id != tenant_id:
+            raise _broken(tenant_id, signed.seq, "a signed head belongs to another tenant")
+        if check_signature is not None:
+            check_signature(signed)
+        heads.setdefault(signed.seq, []).append(signed)
+    return heads
 
 
 def _broken(tenant_id: str, seq: int, what: str) -> Fault:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self, TypeVar
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
-from sqlalchemy import Connection, CursorResult, Executable, Table, make_url, text
+from sqlalchemy import Connection, CursorResult, Executable, Table, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -39,12 +39,23 @@ class Backend(Protocol):
 
     dialect: str
 
-    def read(self, tenant_id: str) -> AbstractContextManager[Connection]: ...
-    def write(self, tenant_id: str) -> AbstractContextManager[Connection]: ...
-    def migrate(self) -> AbstractContextManager[Connection]: ...
-    def lock(self, connection: Connection, name: str) -> None: ...
-    def failed(self, connection: Connection) -> bool: ...
-    def close(self) -> None: ...
+    def read(self, tenant_id: str) -> AbstractContextManager[Connection]:
+        """Open a snapshot."""
+
+    def write(self, tenant_id: str) -> AbstractContextManager[Connection]:
+        """Open a transaction that is durable at the end of the block."""
+
+    def migrate(self) -> AbstractContextManager[Connection]:
+        """Open a transaction that excludes every other migrating process."""
+
+    def lock(self, connection: Connection, name: str) -> None:
+        """Take the lock of this name to the end of the transaction."""
+
+    def failed(self, connection: Connection) -> bool:
+        """Tell whether the transaction can only be rolled back."""
+
+    def close(self) -> None:
+        """Close every connection."""
 
 
 class Reader:
@@ -80,6 +91,10 @@ class Reader:
             self._failed = True
             raise as_fault(error) from None
         return result
+
+    def has_table(self, name: str) -> bool:
+        """Tell whether there is a table of this name."""
+        return inspect(self._connection).has_table(name)
 
 
 class Deferred(Protocol):
@@ -150,7 +165,7 @@ class UnitOfWork(Reader):
         for callback in self._on_commit:
             try:
                 callback()
-            except Exception:  # the unit is durable, so its caller must not hear of a failure
+            except Exception:  # noqa: BLE001  the unit is durable, so its caller must not hear of a failure
                 _log.exception("an on_commit callback failed")
 
 

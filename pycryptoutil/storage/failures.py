@@ -57,6 +57,32 @@ def _internal(detail: str) -> Fault:
     return Fault(FaultKind.INTERNAL, detail)
 
 
+_POSTGRESQL_STATES: Final = {
+    "23505": _conflict,  # unique
+    "23503": _conflict,  # foreign key
+    "23P01": _conflict,  # exclusion
+    "25006": unavailable,  # read-only: a standby that was promoted away from us
+    "53100": _full,  # disk full
+    "53300": unavailable,  # too many connections
+    "57P01": unavailable,  # the server is stopped
+    "57P02": unavailable,
+    "57P03": unavailable,
+    "57P04": unavailable,
+    "57P05": unavailable,
+}
+_POSTGRESQL_CLASSES: Final = {
+    "08": unavailable,  # connection
+    "28": unavailable,  # authentication
+    "3D": unavailable,  # no such database
+    "40": busy,  # serialization failure, deadlock: not retried here, since a unit may have had effects
+    "53": busy,  # resources
+    "55": busy,  # lock timeout
+    "57": busy,  # statement timeout
+    "58": unavailable,  # input and output of the server
+    "XX": unavailable,  # damage in the server
+}
+
+
 def _from_sqlite(error: sqlite3.Error) -> Fault:
     code = getattr(error, "sqlite_errorcode", 0)
     primary = code & _PRIMARY_CODE
@@ -77,29 +103,11 @@ def _from_postgresql(error: psycopg.Error) -> Fault:
     # the driver's own text may quote row values, which have no place in a log: only names are taken from it
     names = [name for name in (error.diag.table_name, error.diag.constraint_name) if name]
     detail = " ".join([state or type(error).__name__, error.diag.message_primary or "", *names]).strip()
-    match state[:2]:
-        case "":
-            if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
-                return unavailable(f"{type(error).__name__}: connection lost or refused")
-            return _internal(detail)
-        case "23":
-            return _conflict(detail) if state in {"23505", "23503", "23P01"} else _internal(detail)
-        case "40":
-            return busy(detail)  # serialization failure, deadlock: not retried here, a unit may have had effects
-        case "08" | "28" | "3D":
-            return unavailable(detail)
-        case "53":
-            if state == "53100":
-                return _full(detail)
-            return unavailable(detail) if state == "53300" else busy(detail)
-        case "55" | "57":
-            away = {"57P01", "57P02", "57P03", "57P04", "57P05"}
-            return unavailable(detail) if state in away else busy(detail)
-        case "58" | "XX":
-            return unavailable(detail)
-        case _:
-            # a standby that was promoted away from us refuses writes
-            return unavailable(detail) if state == "25006" else _internal(detail)
+    if not state:
+        lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return unavailable(f"{type(error).__name__}: connection lost or refused") if lost else _internal(detail)
+    make = _POSTGRESQL_STATES.get(state) or _POSTGRESQL_CLASSES.get(state[:2]) or _internal
+    return make(detail)
 
 
 def fault_of(error: BaseException) -> Fault | None:
@@ -107,14 +115,10 @@ def fault_of(error: BaseException) -> Fault | None:
     if isinstance(error, PoolTimeoutError):
         return busy("every database connection is in use")
     if isinstance(error, DBAPIError):
-        original = error.orig
-        if isinstance(original, psycopg.Error | sqlite3.Error):
-            return fault_of(original)
-        return unavailable(str(original)) if error.connection_invalidated else _internal(type(error).__name__)
+        of_driver = fault_of(error.orig) if error.orig is not None else None
+        return of_driver or _internal(type(error).__name__)
     if isinstance(error, psycopg.Error):
         return _from_postgresql(error)
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error)
-    if isinstance(error, SQLAlchemyError):
-        return _internal(f"{type(error).__name__}: {error}")
-    return None
+    return _internal(f"{type(error).__name__}: {error}") if isinstance(error, SQLAlchemyError) else None

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 from pycryptoutil.clock import Clock
 from pycryptoutil.errors import StartupError
@@ -44,10 +44,8 @@ class SqliteBackend:
         self._create()
         self._identity = self._stat()
         # readers beyond the pool are opened and closed again: a file handle is cheap, waiting for one is not
-        self._readers = self._engine(
-            "BEGIN", _READER_PRAGMAS, poolclass=QueuePool, pool_size=pool_size, max_overflow=64
-        )
-        self._writers = self._engine("BEGIN IMMEDIATE", _WRITER_PRAGMAS, poolclass=NullPool)
+        self._readers = self._engine("BEGIN", _READER_PRAGMAS, pool=QueuePool, pool_size=pool_size, max_overflow=64)
+        self._writers = self._engine("BEGIN IMMEDIATE", _WRITER_PRAGMAS, pool=NullPool)
         self._writer: Connection | None = None
         self.group = GroupCommit(self._begin, clock)
 
@@ -75,8 +73,10 @@ class SqliteBackend:
             self._drop_writer()
             self._identity = identity
 
-    def _engine(self, begin: str, pragmas: tuple[str, ...], **pool: Any) -> Engine:
-        engine = create_engine("sqlite://", creator=lambda: self._open(pragmas), hide_parameters=True, **pool)
+    def _engine(self, begin: str, pragmas: tuple[str, ...], pool: type[Pool], **options: Any) -> Engine:
+        engine = create_engine(
+            "sqlite://", creator=lambda: self._open(pragmas), poolclass=pool, hide_parameters=True, **options
+        )
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
