@@ -29,7 +29,7 @@ _HASH_OIDS = {
 }
 HASH_NAMES = {value: name for name, value in _HASH_OIDS.items()}
 _HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha1": hashes.SHA1(),
+    "sha1": hashes.SHA1(),  # noqa: S303 - identifiers and OAEP only
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),

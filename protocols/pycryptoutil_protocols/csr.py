@@ -9,23 +9,14 @@ from dataclasses import dataclass, field
 
 from . import algorithms, der, names, oids, x509
 from .algorithms import KeyInfo
-from .der import Element
+from .attributes import Attribute, decode_attributes, single_value
 from .faults import Fault, FaultKind
 from .names import GeneralName, Name
 from .x509 import Extension
 
 MAX_CSR = 64 * 1024
-_MAX_ATTRIBUTES = 32
 _MAX_CAPABILITIES = 32
 _MAX_PASSWORD = 255  # RFC 2985 appendix A: pkcs-9-ub-challengePassword
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One attribute with its encoded values."""
-
-    oid: str
-    values: tuple[bytes, ...] = field(repr=False)  # one of them may be a challenge password
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +86,7 @@ def decode_csr(encoded: bytes) -> CertificationRequest:
     spki = inner.take(der.SEQUENCE, "subjectPKInfo")
     wrapper = inner.optional(der.context(0))  # RFC 2986 always has it; some clients leave out an empty one
     inner.end("certificationRequestInfo")
-    attributes = _decode_attributes(wrapper.children() if wrapper else ())
-    single = {attribute.oid: attribute.values[0] for attribute in attributes if len(attribute.values) == 1}
+    attributes = decode_attributes(wrapper.children() if wrapper else ())
     extensions_der = _extensions_der(attributes)
     extensions = x509.decode_extensions(der.read(extensions_der, MAX_CSR)) if extensions_der else ()
     alternative = x509.find_extension(extensions, oids.SUBJECT_ALT_NAME)
@@ -109,54 +99,24 @@ def decode_csr(encoded: bytes) -> CertificationRequest:
         extensions=extensions,
         extensions_der=extensions_der,
         sans=names.decode_general_names(alternative.value) if alternative else (),
-        challenge_password=_password(single.get(oids.CHALLENGE_PASSWORD)),
-        identity_linking=_password(single.get(oids.EST_IDENTITY_LINKING)),
-        change_subject_name=_change_subject_name(single.get(oids.CHANGE_SUBJECT_NAME)),
-        decrypt_key_identifier=_octets(single.get(oids.DECRYPT_KEY_IDENTIFIER)),
-        asymmetric_decrypt_key_identifier=_octets(single.get(oids.ASYMMETRIC_DECRYPT_KEY_IDENTIFIER)),
-        capabilities=_capabilities(single.get(oids.SMIME_CAPABILITIES)),
+        challenge_password=_password(single_value(attributes, oids.CHALLENGE_PASSWORD)),
+        identity_linking=_password(single_value(attributes, oids.EST_IDENTITY_LINKING)),
+        change_subject_name=_change_subject_name(single_value(attributes, oids.CHANGE_SUBJECT_NAME)),
+        decrypt_key_identifier=_octets(single_value(attributes, oids.DECRYPT_KEY_IDENTIFIER)),
+        asymmetric_decrypt_key_identifier=_octets(single_value(attributes, oids.ASYMMETRIC_DECRYPT_KEY_IDENTIFIER)),
+        capabilities=_capabilities(single_value(attributes, oids.SMIME_CAPABILITIES)),
         signature_algorithm=algorithm.encoded,
         signature=signature,
     )
 
 
-def _decode_attributes(found: tuple[Element, ...]) -> tuple[Attribute, ...]:
-    if len(found) > _MAX_ATTRIBUTES:
-        raise Fault(FaultKind.TOO_LARGE, f"{len(found)} attributes", "the request has too many attributes")
-    attributes: dict[str, Attribute] = {}
-    for element in found:
-        reader = element.expect(der.SEQUENCE, "Attribute").reader()
-        oid = reader.take(der.OID, "type").oid()
-        values = tuple(child.encoded for child in reader.take(der.SET, "values").children())
-        reader.end("Attribute")
-        if oid in attributes:
-            raise Fault(FaultKind.INVALID, f"attribute {oid} twice", "an attribute is repeated")
-        if oid in _SINGLE_VALUED and len(values) != 1:
-            raise Fault(FaultKind.INVALID, f"attribute {oid} has {len(values)} values", "an attribute has one value")
-        attributes[oid] = Attribute(oid, values)
-    return tuple(attributes.values())
-
-
-_SINGLE_VALUED = frozenset(
-    (
-        oids.CHALLENGE_PASSWORD,
-        oids.EXTENSION_REQUEST,
-        oids.MS_EXTENSION_REQUEST,
-        oids.EST_IDENTITY_LINKING,
-        oids.CHANGE_SUBJECT_NAME,
-        oids.DECRYPT_KEY_IDENTIFIER,
-        oids.ASYMMETRIC_DECRYPT_KEY_IDENTIFIER,
-        oids.SMIME_CAPABILITIES,
-    )
-)
-
-
 def _extensions_der(attributes: tuple[Attribute, ...]) -> bytes:
     """Return the requested extensions: PKCS#9's attribute, or Microsoft's older twin of it."""
-    found = [a.values[0] for a in attributes if a.oid in (oids.EXTENSION_REQUEST, oids.MS_EXTENSION_REQUEST)]
-    if len(found) > 1 and found[0] != found[1]:
+    standard = single_value(attributes, oids.EXTENSION_REQUEST)
+    older = single_value(attributes, oids.MS_EXTENSION_REQUEST)
+    if standard and older and standard != older:
         raise Fault(FaultKind.INVALID, "two different extension requests", "the request asks for extensions twice")
-    return found[0] if found else b""
+    return standard or older or b""
 
 
 def _password(value: bytes | None) -> str | None:

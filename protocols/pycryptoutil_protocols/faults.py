@@ -36,7 +36,7 @@ class FaultKind(enum.Enum):
     INTERNAL = "internal"
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - it is what the RFCs call it
     """An expected failure.
 
     ``detail`` goes to the log only; ``public`` is what a peer may read. ``retry_after`` is in seconds.

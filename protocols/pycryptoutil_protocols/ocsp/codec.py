@@ -93,7 +93,7 @@ def encode_get(encoded: bytes) -> str:
     return text.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
 
 
-def peek(request: bytes) -> tuple[bytes, bool] | None:
+def peek(request: bytes) -> tuple[bytes, bool] | None:  # noqa: PLR0911 - flat and fast, for the reactor
     """Return (CertID DER, has a nonce) of the plain form of request, or None when ``decode_request`` must judge.
 
     The plain form has one certificate, no requestor name, no signature and no extension but one well-formed nonce.

@@ -10,7 +10,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 from .messages import ResponseStatus
 
 
-def response_status(kind: FaultKind) -> ResponseStatus:
+def response_status(kind: FaultKind) -> ResponseStatus:  # noqa: PLR0911 - a table
     """Return the status that answers a fault."""
     match kind:
         case FaultKind.MALFORMED | FaultKind.INVALID | FaultKind.UNSUPPORTED | FaultKind.TOO_LARGE:
