@@ -159,6 +159,15 @@ def _system(reader: Reader) -> None:
         raise ValueError("only a reader of the system tenant looks across tenants")
 
 
+def _columns(uow: UnitOfWork, table: Table, row: Any) -> dict[str, Any]:
+    if uow.tenant_id not in {row.tenant_id, SYSTEM_TENANT}:
+        raise ValueError("a unit of one tenant writes no row of another")
+    values = {column.name: getattr(row, column.name) for column in table.columns}
+    if "scopes" in values:
+        values["scopes"] = sorted(values["scopes"])
+    return values
+
+
 # --- tenants
 
 
@@ -185,8 +194,8 @@ def list_tenants(reader: Reader, after: str, limit: int) -> list[TenantRow]:
 
 
 def insert_tenant(uow: UnitOfWork, row: TenantRow) -> None:
-    """Write a tenant's first row, in a unit of that tenant."""
-    uow.execute(tenants.insert().values(**_columns(tenants, row) | {"tenant_id": uow.tenant_id}))
+    """Write a tenant's first row, in a unit of that tenant or of the installation; Fault(CONFLICT) on its name."""
+    uow.execute(tenants.insert().values(**_columns(uow, tenants, row)))
 
 
 def set_tenant_status(uow: UnitOfWork, status: str, now: datetime) -> bool:
@@ -198,16 +207,9 @@ def set_tenant_status(uow: UnitOfWork, status: str, now: datetime) -> bool:
 # --- principals
 
 
-def _columns(table: Table, row: Any) -> dict[str, Any]:
-    values = {column.name: getattr(row, column.name) for column in table.columns}
-    if "scopes" in values:
-        values["scopes"] = sorted(values["scopes"])
-    return values
-
-
 def insert_principal(uow: UnitOfWork, row: PrincipalRow) -> None:
     """Write a new principal; Fault(CONFLICT) when the tenant has that name already."""
-    uow.execute(principals.insert().values(**_columns(principals, row) | {"tenant_id": uow.tenant_id}))
+    uow.execute(principals.insert().values(**_columns(uow, principals, row)))
 
 
 def find_principal(reader: Reader, principal_id: str) -> PrincipalRow | None:
@@ -287,7 +289,7 @@ def count_administrators(reader: Reader, scope: str) -> int:
 
 def insert_token(uow: UnitOfWork, row: TokenRow) -> None:
     """Write a new token."""
-    uow.execute(api_tokens.insert().values(**_columns(api_tokens, row) | {"tenant_id": uow.tenant_id}))
+    uow.execute(api_tokens.insert().values(**_columns(uow, api_tokens, row)))
 
 
 def find_token_anywhere(reader: Reader, lookups: Sequence[str]) -> Found | None:
@@ -340,7 +342,7 @@ def refresh_token_hashes(uow: UnitOfWork, token_id: str, lookup: str, token_hash
 
 def insert_session(uow: UnitOfWork, row: SessionRow) -> None:
     """Write a new session."""
-    uow.execute(sessions.insert().values(**_columns(sessions, row) | {"tenant_id": uow.tenant_id}))
+    uow.execute(sessions.insert().values(**_columns(uow, sessions, row)))
 
 
 def find_session_anywhere(reader: Reader, lookups: Sequence[str]) -> Found | None:
@@ -410,9 +412,7 @@ def delete_dead_sessions(uow: UnitOfWork, before: datetime, limit: int = 1000) -
 
 def insert_binding(uow: UnitOfWork, row: BindingRow) -> None:
     """Write a binding; Fault(CONFLICT) if that certificate or key is bound already, to whomever."""
-    uow.execute(
-        certificate_bindings.insert().values(**_columns(certificate_bindings, row) | {"tenant_id": uow.tenant_id})
-    )
+    uow.execute(certificate_bindings.insert().values(**_columns(uow, certificate_bindings, row)))
 
 
 def find_bound_anywhere(reader: Reader, matches: Iterable[tuple[str, str]]) -> Found | None:
