@@ -21,7 +21,7 @@ class Progressed(Protocol):
         """``of``: the whole, if it became known."""
 
 
-def _unseen(done: int, of: int | None = None) -> None:  # noqa: ARG001  there is no terminal
+def _unseen(done: int, of: int | None = None) -> None:
     """Show nothing."""
 
 

@@ -103,11 +103,15 @@ class Configuration:
         return load(self.definitions, self.inputs)
 
 
+def schema_of(definitions: Sequence[ServiceDefinition]) -> Schema:
+    """Return the keys that a process with these services knows."""
+    own = {catalogue.section(found.name): found.settings for found in definitions}
+    return Schema(own, ProcessSettings, frozenset(map(catalogue.section, catalogue.names())) - set(own))
+
+
 def load(definitions: Sequence[ServiceDefinition], inputs: Inputs) -> Configuration:
     """Load and validate the configuration of a process that runs these services."""
-    own_models = {catalogue.section(found.name): found.settings for found in definitions}
-    foreign = frozenset(map(catalogue.section, catalogue.names())) - set(own_models)
-    schema = Schema(own_models, ProcessSettings, foreign)
+    schema = schema_of(definitions)
     named = [_command_line(schema, inputs.command_line), _environment(schema, inputs.environment)]
     named += [_file(schema, path) for path in reversed(inputs.files)]
     profile = next((layer[("profile",)] for layer in named if ("profile",) in layer), Given("prod", "default"))
@@ -122,7 +126,7 @@ def load(definitions: Sequence[ServiceDefinition], inputs: Inputs) -> Configurat
     resolved = [
         _nest({key: winners[key].value for key in layer if origins[key] == layer[key].origin}) for layer in layers
     ]
-    settings = _assemble(own_models, resolved, origins)
+    settings = _assemble(schema.own, resolved, origins)
     own = {found.name: getattr(settings, catalogue.section(found.name)) for found in definitions}
     services = {found.name: _service(found.name, raw, settings.data_dir, origins) for found in definitions}
     _refuse_contradictions(settings, services, origins)
@@ -287,9 +291,10 @@ def _assemble(
 
     class Assembled(ProcessSettings):
         @classmethod
-        def settings_customise_sources(  # signature of pydantic-settings; the layers replace its own sources
-            cls, settings_cls: type[BaseSettings], **_sources: PydanticBaseSettingsSource
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *_sources: object, **_named: object
         ) -> tuple[PydanticBaseSettingsSource, ...]:
+            """Put the layers in place of pydantic-settings' own sources."""
             return tuple(_LayerSource(settings_cls, layer) for layer in values)
 
     fields: dict[str, Any] = {name: (model, model.model_construct()) for name, model in own.items()}

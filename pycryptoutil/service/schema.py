@@ -106,7 +106,7 @@ class Schema:
     @functools.cached_property
     def table(self) -> Mapping[Key, Leaf]:
         """Every leaf by its key."""
-        found = {leaf.key: leaf for leaf in leaves(self.process)}
+        found = {leaf.key: leaf for leaf in leaves(self.process) if leaf.key != (SERVICES,)}
         for name, model in self.own.items():
             found.update({leaf.key: leaf for leaf in leaves(model, (name,))})
         for name in (*self.own, *self.foreign):

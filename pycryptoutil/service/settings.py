@@ -342,10 +342,9 @@ class LoggingSettings(Section):
 
 
 class AuditSettings(Section):
-    """``head_interval``: how often the chain's head is signed."""
+    """``head_interval``: how often the chain's head is signed. Events are never deleted: there is nothing to set."""
 
     head_interval: Seconds = 300
-    retention_days: Annotated[int, Field(ge=2557, le=36525)] = 2557  # 7 years, and never less
 
 
 class ServiceSettings(Section):

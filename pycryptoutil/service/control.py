@@ -1,0 +1,53 @@
+"""What a supervisor and its workers tell each other: one JSON object a packet, over a local socket pair.
+
+Worker to supervisor: ``ready`` (its listeners answer; with addresses), ``shutdown`` (asked through the admin listener),
+``unseal`` (a share, for the others: it stays inside the machine and inside memory) and ``seal``.
+Supervisor to workers: ``unseal``, ``seal``, and ``workers`` (how many of them are ready, for readyz).
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+MAX_PACKET = 64 << 10
+
+Kind = Literal["ready", "shutdown", "unseal", "seal", "workers"]
+_KINDS = frozenset({"ready", "shutdown", "unseal", "seal", "workers"})
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One packet."""
+
+    kind: Kind
+    share: str = field(default="", repr=False)
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    trust_bundle: str = ""
+    ready: int = 0
+    wanted: int = 0
+
+    def encode(self) -> bytes:
+        """Return the packet; members with their default are left out."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value}).encode()
+
+    @classmethod
+    def decode(cls, packet: bytes) -> Message:
+        """Read a packet; ValueError if it is not one."""
+        document = json.loads(packet)
+        if not isinstance(document, dict) or document.get("kind") not in _KINDS:
+            raise ValueError("not a control message")
+        try:
+            return cls(**document)
+        except TypeError as error:
+            raise ValueError("not a control message") from error
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return the supervisor's and the worker's end; packets keep their boundaries."""
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    left.setblocking(False)
+    right.setblocking(False)
+    return left, right
