@@ -41,6 +41,7 @@ class Route:
     ``body`` and ``query`` are validated into ``context.body`` and ``context.query``; ``accepts`` lists request media
     types (default application/json where ``body`` is given). ``max_body`` in bytes; 0 means the service's limit.
     ``faults`` gives the protocol's own error form; without it a problem document (RFC 9457) is answered.
+    ``described_body`` documents a body that the handler decodes by itself, because it comes in several forms.
     """
 
     name: str  # operationId, unique in the service, lowerCamelCase
@@ -52,6 +53,7 @@ class Route:
     summary: str = ""
     tag: str = ""
     body: type[BaseModel] | None = None
+    described_body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     response: type[BaseModel] | None = None
     status: int = 200
