@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pycryptoutil.storage.audit import SignedHead
 
 R = TypeVar("R")
-PUBLIC_KEY_FILE = "audit-head.pem"
 
 
 def _options(command: Callable[..., R]) -> Callable[..., R]:
@@ -81,7 +80,7 @@ def _tenants(database: Database, tenant: str | None) -> list[str]:
 @audit.command()
 @_options
 @click.option(
-    "--public-key", type=click.Path(path_type=Path), help=f"Key of the signed heads  [default: {PUBLIC_KEY_FILE}]"
+    "--public-key", type=click.Path(path_type=Path), help="Key of the signed heads  [default: audit-head.pem]"
 )
 @click.option(
     "--kept-heads", type=click.Path(path_type=Path), help="Heads kept elsewhere, as 'audit heads' wrote them."
@@ -101,7 +100,7 @@ def verify(
 
     rows, broken = [], ""
     with _opened(inputs, ready_file) as (configuration, database):
-        key_file = public_key or configuration.data_dir / PUBLIC_KEY_FILE
+        key_file = public_key or configuration.data_dir / chains.PUBLIC_KEY_FILE
         known = public_key is not None or key_file.exists()
         spki = chains.public_key_from_pem(key_file.read_text("utf-8")) if known else None
         kept = _read_heads(kept_heads) if kept_heads else []

@@ -160,7 +160,7 @@ class ApiClient:
                 yield from page
                 return
             yield from page["items"]
-            cursor = page.get("next_cursor") or page.get("next")
+            cursor = page.get("next")
             if not cursor:
                 return
 

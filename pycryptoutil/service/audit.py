@@ -25,6 +25,7 @@ from pycryptoutil.storage.audit import AuditRecord, SignedHead, Verified
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 ALGORITHM = "ed25519"
+PUBLIC_KEY_FILE = "audit-head.pem"
 _PURPOSE = "audit head signature v1"
 _PKCS8_ED25519 = bytes.fromhex("302e020100300506032b657004220420")  # RFC 8410 section 7, before the 32-byte seed
 _PAGE = 200

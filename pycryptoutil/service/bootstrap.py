@@ -10,15 +10,13 @@ from pycryptoutil.service import ready, tenants
 from pycryptoutil.service.hashing import Hasher
 from pycryptoutil.storage import Database
 
-CREDENTIALS_FILE = "admin.json"
-
 
 def bootstrap(database: Database, barrier: Barrier, data_dir: Path) -> tuple[str, Path | None]:
     """Return the default tenant's id, and the secrets' file if this call made the tenant and its administrator.
 
     Fault(SEALED) for a new database while keys are away: the secrets' hashes need the pepper.
     """
-    path = data_dir / CREDENTIALS_FILE
+    path = data_dir / ready.CREDENTIALS_FILE
     written: list[Path] = []
 
     def publish(found: tenants.FirstCredentials) -> None:

@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pycryptoutil.service.config import Configuration
+
+CREDENTIALS_FILE = "admin.json"
+DEFAULT_PREFIX = "/admin/v1"
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceAddress:
@@ -80,3 +85,23 @@ def remove(path: Path) -> None:
     """Remove it, if it is there."""
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+def addresses(documents: Mapping[str, Mapping[str, Any]]) -> dict[str, ServiceAddress]:
+    """Read what :meth:`ServiceAddress.document` wrote."""
+    return {
+        name: ServiceAddress(found["public"], found["admin"], found["pid"], found.get("plain", ""))
+        for name, found in documents.items()
+    }
+
+
+def describe(configuration: Configuration, services: Mapping[str, ServiceAddress], trust_bundle: Path) -> Ready:
+    """Put the ready-file's content together."""
+    prefixes = {name: configuration.services[name].admin.prefix for name in services}
+    return Ready(
+        services,
+        trust_bundle,
+        configuration.data_dir / CREDENTIALS_FILE,
+        configuration.data_dir,
+        {name: prefix for name, prefix in prefixes.items() if prefix != DEFAULT_PREFIX},
+    )
