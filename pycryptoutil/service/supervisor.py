@@ -143,6 +143,7 @@ class Supervisor:
             return
         if self._clock.monotonic() - self._stopping_since > self._shutdown_timeout + GRACE:
             log.warning("workers did not stop in time")
+            self._failure = self._failure or 1
             self._kill_all(signal.SIGKILL)
 
     # --- workers
