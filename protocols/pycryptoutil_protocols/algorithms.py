@@ -72,7 +72,7 @@ _FIXED_KEYS = {
 }
 _MIN_RSA, _MAX_RSA = 2048, 8192
 _MIN_EXPONENT, _MAX_EXPONENT = 1 << 16, 1 << 256  # FIPS 186-5 appendix A.1.1
-_MAX_SALT = 64
+_MAX_SALT = 1024  # OpenSSL fills an 8192-bit key by default
 
 
 def _bad_algorithm(detail: str) -> Fault:

@@ -30,8 +30,8 @@ def decode_base64(text: bytes, max_size: int) -> bytes:
     packed = text.translate(_SPACE, _BLANKS)
     if len(packed) // 4 * 3 > max_size + 2:
         raise Fault(FaultKind.TOO_LARGE, f"{len(packed)} base64 characters", "the message is too large")
-    if not packed or not _ALPHABET.match(packed):
-        raise Fault(FaultKind.MALFORMED, "a character outside of base64", "the body is not base64")
+    if not packed or len(packed) % 4 or not _ALPHABET.match(packed):
+        raise Fault(FaultKind.MALFORMED, "a character outside of base64, or bad padding", "the body is not base64")
     try:
         return base64.b64decode(packed, validate=True)
     except binascii.Error as error:

@@ -90,11 +90,12 @@ def recipient_for_key(spki: bytes, *, issuer_and_serial: bytes = b"", key_identi
 def negotiate_cipher(capabilities: Sequence[Capability], default: str = "aes-256-cbc") -> str:
     """Return the content cipher: the first that the client lists and we have, or ``default`` when it lists none.
 
-    Fault(BAD_ALGORITHM) when it lists ciphers of which we have none.
+    A CBC cipher goes before a GCM one, because RFC 7030 names EnvelopedData, and OpenSSL 3.0 cannot read the
+    authenticated attributes that AuthEnvelopedData needs here. Fault(BAD_ALGORITHM) when nothing listed is ours.
     """
     offered = [CIPHER_NAMES[one.oid] for one in capabilities if one.oid in CIPHER_NAMES]
     if offered:
-        return offered[0]
+        return next((cipher for cipher in offered if cipher.endswith("-cbc")), offered[0])
     if any(one.oid.startswith(_CIPHER_ARCS) for one in capabilities):
         raise Fault(FaultKind.BAD_ALGORITHM, "no common content cipher", "none of the listed ciphers is supported")
     return default
