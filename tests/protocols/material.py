@@ -98,6 +98,7 @@ def name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
 
 
+@functools.cache  # the signature is random, and Hypothesis wants the same bytes each time
 def certificate(
     key: Any, common_name: str = "subject", *, serial: int = 0x1234, sans: tuple[str, ...] = (), issuer: str = ""
 ) -> x509.Certificate:
@@ -114,7 +115,9 @@ def certificate(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     if sans:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in sans]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(one) for one in sans]), critical=False
+        )
     return builder.sign(signing, signing_hash(signing))
 
 
@@ -131,7 +134,9 @@ def csr_der(
     """A request; attributes are (identifier, content octets, universal tag)."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(name(common_name))
     if sans:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in sans]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(one) for one in sans]), critical=False
+        )
     for oid, value, tag in attributes:
         builder = builder.add_attribute(x509.ObjectIdentifier(oid), value, _tag=x509.name._ASN1Type(tag))
     return builder.sign(key, signing_hash(key)).public_bytes(DER)
@@ -159,8 +164,6 @@ def vectors(pattern: str) -> list[str]:
 
 def openssl(*arguments: object, stdin: bytes | None = None) -> bytes:
     """Run openssl and return what it wrote; its error text in the failure."""
-    done = subprocess.run(
-        ["openssl", *map(str, arguments)], input=stdin, capture_output=True, check=False, timeout=60
-    )
+    done = subprocess.run(["openssl", *map(str, arguments)], input=stdin, capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pycryptoutil_protocols import der
 from pycryptoutil_protocols.faults import Fault, FaultKind
 

@@ -7,7 +7,6 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pycryptoutil_protocols import der, pem
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
