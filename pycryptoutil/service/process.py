@@ -164,6 +164,7 @@ class Process:
         bundle = next(iter(self._apps.values())).trust_bundle
         self._announced = True
         if self._link is not None:
+            self._pass_new_shares_on()
             services = {name: address.document() for name, address in addresses.items()}
             self._link.send(Message("ready", services=services, trust_bundle=str(bundle)))
             return
@@ -172,6 +173,14 @@ class Process:
             ready.write(ready_file, ready.describe(self._configuration, addresses, bundle))
         where = {name: address.document() for name, address in addresses.items()}
         log.info("ready", services=where, sealed=self._barrier.sealed)
+
+    def _pass_new_shares_on(self) -> None:
+        """Open the siblings of the process that has just made the shares: it alone was born open."""
+        path = self._barrier.status().shares_file
+        if path and not self._barrier.sealed:
+            for line in Path(path).read_text("utf-8").splitlines():
+                if line and not line.startswith("#"):
+                    self.unsealed_by(line)
 
     def _address(self, app: Any) -> ServiceAddress:
         return ServiceAddress(app.urls.public, app.urls.admin, os.getpid(), app.urls.plain)

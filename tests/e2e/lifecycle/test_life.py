@@ -1,0 +1,175 @@
+"""From ready-file to a clean end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import ssl
+import stat
+from pathlib import Path
+
+import pytest
+
+from pycryptoutil.cli import exits
+from tests.support.suite import StartSuite, Suite, run_cli, until
+
+
+def test_ready_file_is_exactly_as_promised(suite: StartSuite, tmp_path: Path) -> None:
+    running = suite(tmp_path)
+    document = running.ready
+    assert set(document) == {"services", "trust_bundle", "admin_credentials", "data_dir"}
+    assert set(document["services"]) == {"pki-ca", "learn-ps"}
+    assert set(document["services"]["pki-ca"]) == {"public", "plain", "admin", "pid"}
+    assert set(document["services"]["learn-ps"]) == {"public", "admin", "pid"}
+    assert document["services"]["pki-ca"]["pid"] == running.pid
+    for name in ("trust_bundle", "admin_credentials", "data_dir"):
+        assert Path(document[name]).is_absolute()
+        assert Path(document[name]).exists()
+    for found in document["services"].values():
+        for listener in ("public", "admin"):
+            assert found[listener].startswith("https://127.0.0.1:")
+    assert set(running.credentials) == {"tenant", "username", "password", "client_id", "client_secret"}
+    for path in (Path(document["admin_credentials"]), running.ready_file):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(running.data_dir.stat().st_mode) == 0o700
+
+    secrets = [running.credentials[name] for name in ("password", "client_secret")]
+    assert running.stop() == 0
+    assert not running.ready_file.exists()
+    assert not any(secret in running.log_text() for secret in secrets)
+    assert str(running.data_dir / "admin.json") in running.log_text()  # the place, not the secret
+    assert not running.foreign_lines()
+
+
+def test_second_start_keeps_everything(suite: StartSuite, tmp_path: Path) -> None:
+    running = suite(tmp_path)
+    credentials, bundle = running.credentials, running.trust_bundle.read_bytes()
+    running.restart()
+    assert running.credentials == credentials
+    assert running.trust_bundle.read_bytes() == bundle
+    assert running.api().get("principals").status_code == 200
+
+
+def test_stale_ready_file_of_a_killed_process_is_replaced(suite: StartSuite, tmp_path: Path) -> None:
+    running = suite(tmp_path)
+    running.kill()
+    assert running.ready_file.exists()
+    old = running.pid
+    running.start()
+    assert running.ready["services"]["pki-ca"]["pid"] == running.pid != old
+
+
+def _connect(running: Suite, service: str = "learn-ps") -> ssl.SSLSocket:
+    host, _, port = running.url(service).removeprefix("https://").partition(":")
+    raw = socket.create_connection((host, int(port)), timeout=30)
+    return running.tls().wrap_socket(raw, server_hostname=host)
+
+
+def _begin_request(running: Suite) -> ssl.SSLSocket:
+    """Send all but the last byte of a request."""
+    connection = _connect(running)
+    connection.sendall(
+        b"POST /service/api/v1/tokens HTTP/1.1\r\nHost: x\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
+    )
+    return connection
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_requests_in_flight_are_finished(suite: StartSuite, tmp_path: Path, number: signal.Signals) -> None:
+    running = suite(tmp_path)
+    with _begin_request(running) as connection, _connect(running) as idle:
+        running.signal(number)
+        until(lambda: '"event":"draining"' in running.log_text(), "draining")
+        with pytest.raises(OSError):  # refused or reset: nobody accepts any more
+            _connect(running)
+        assert idle.recv(1) == b""  # an idle connection is not waited for
+        connection.sendall(b"}")
+        assert connection.recv(12) == b"HTTP/1.1 401"
+    assert running.wait() == 0
+    assert not running.ready_file.exists()
+
+
+def test_second_signal_stops_at_once(suite: StartSuite, tmp_path: Path) -> None:
+    running = suite(tmp_path, extra_config={"limits": {"shutdown_timeout": 300, "request_timeout": 300}})
+    with _begin_request(running):
+        running.signal(signal.SIGTERM)
+        until(lambda: '"event":"draining"' in running.log_text(), "draining")
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 1
+    assert not running.ready_file.exists()
+
+
+def test_drain_does_not_wait_for_ever(suite: StartSuite, tmp_path: Path) -> None:
+    running = suite(tmp_path, extra_config={"limits": {"shutdown_timeout": 1, "request_timeout": 300}})
+    with _begin_request(running):
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0
+
+
+def test_health_commands_and_shutdown(suite: StartSuite, tmp_path: Path) -> None:
+    running = suite(tmp_path)
+    assert running.cli_json("livez", "pki-ca") == {"alive": ["pki-ca"]}
+    answer = running.cli_json("readyz")
+    assert set(answer) == {"pki-ca", "learn-ps"}
+    running.cli("shutdown", "learn-ps")
+    assert running.wait() == 0
+    done = running.cli("livez", "pki-ca", code=None)
+    assert done.returncode == exits.UNREACHABLE
+
+
+def test_hangup_takes_new_certificate_secrets_and_level(suite: StartSuite, tmp_path: Path) -> None:
+    from cryptography import x509
+
+    first = suite(tmp_path / "first")  # its generated certificates serve as static ones
+    client_secret = tmp_path / "client-secret"
+    client_secret.write_text("first-secret-of-the-file-realm")
+    config = {
+        "realms": {"file": {"clients": [{"client_id": "robot", "client_secret": f"file://{client_secret}"}]}},
+        "logging": {"level": "info"},
+    }
+    assert first.stop() == 0
+    running = suite(tmp_path / "second", extra_config=config)
+
+    def me(secret: str) -> int:
+        return running.http(auth=("robot", secret)).get("/service/api/v1/tokens").status_code
+
+    assert me("first-secret-of-the-file-realm") == 200
+    client_secret.write_text("second-secret-of-the-file-realm")
+    running.signal(signal.SIGHUP)
+    until(lambda: '"event":"loaded anew"' in running.log_text(), "loaded anew")
+    assert me("second-secret-of-the-file-realm") == 200
+    assert me("first-secret-of-the-file-realm") == 401
+    assert x509 is not None
+
+
+def test_hangup_with_broken_configuration_changes_nothing(suite: StartSuite, tmp_path: Path) -> None:
+    running = suite(tmp_path)
+    (tmp_path / "config.yaml").write_text("public: {prot: 1}\n")
+    running.signal(signal.SIGHUP)
+    until(lambda: "unknown key 'public.prot'" in running.log_text(), "the error is told")
+    assert running.http().get("/service/api/v1/health").status_code == 200
+
+
+def test_config_commands(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("profile: dev\n")
+    done = run_cli("config", "check", "--config", file, "--json")
+    assert json.loads(done.stdout)["profile"] == "dev"
+    rows = json.loads(run_cli("config", "show", "--config", file, "--json", "--changed").stdout)
+    assert {"key": "barrier.mode", "value": "dev", "origin": "profile dev"} in rows
+    assert all(row["origin"] != "default" for row in rows)
+
+
+def test_database_commands(tmp_path: Path) -> None:
+    options = ("--data-dir", str(tmp_path / "data"), "--profile", "test", "--json")
+    behind = run_cli("db", "current", *options)
+    assert behind.returncode == exits.STARTUP
+    assert "run 'pycryptoutil db upgrade'" in behind.stderr
+    applied = json.loads(run_cli("db", "upgrade", *options).stdout)["applied"]
+    assert applied
+    assert json.loads(run_cli("db", "upgrade", *options).stdout)["applied"] == []
+    now = run_cli("db", "current", *options)
+    assert now.returncode == 0
+    assert {row["revision"] for row in json.loads(now.stdout)} <= set(applied)
