@@ -57,7 +57,7 @@ def page(rows: Sequence[T], limit: int, key: Callable[[T], tuple[str, ...]]) -> 
 
 
 def json_response(model: BaseModel, status: int = 200, *headers: tuple[str, str]) -> Response:
-    """Answer with a model as JSON. ``Cache-Control: no-store`` unless a header says otherwise: it is a tenant's data."""
+    """Answer with a model as JSON. ``Cache-Control: no-store`` unless a header says otherwise: it is private."""
     says = any(name.lower() == "cache-control" for name, _ in headers)
     extra = headers if says else (*headers, ("Cache-Control", "no-store"))
     return Response(status, model.model_dump_json(by_alias=True).encode(), "application/json", extra)
