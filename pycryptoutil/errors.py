@@ -4,7 +4,12 @@ from __future__ import annotations
 
 
 class CoreError(Exception):
-    """Raised by the Rust core; ``pycryptoutil.crypto`` turns it into a Fault."""
+    """Raised by the Rust core with (kind, detail); ``pycryptoutil.crypto`` turns it into a Fault."""
+
+    def __init__(self, kind: str, detail: str = "") -> None:
+        super().__init__(kind, detail)
+        self.kind = kind
+        self.detail = detail
 
 
 class ConfigurationError(Exception):
