@@ -22,9 +22,13 @@ HASHES = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes
 ALGORITHMS = ("RSA-2048", *CURVES, "Ed25519", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87")
 
 
-@functools.cache
 def private_key(algorithm: str, number: int = 0) -> Any:
     """One key of an algorithm for the whole run; ``number`` tells several apart."""
+    return _private_key(algorithm, number)
+
+
+@functools.cache
+def _private_key(algorithm: str, number: int) -> Any:
     del number
     if algorithm.startswith("RSA-"):
         return rsa.generate_private_key(65537, int(algorithm.removeprefix("RSA-")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 
 import pytest
 from hypothesis import given
@@ -82,7 +83,5 @@ def test_a_large_body_is_refused_before_it_is_decoded() -> None:
 
 @given(st.binary(max_size=200))
 def test_arbitrary_bodies_raise_nothing_but_fault(body: bytes) -> None:
-    try:
+    with contextlib.suppress(Fault):
         pem.decode_body(body, LIMIT)
-    except Fault:
-        pass

@@ -45,12 +45,13 @@ class SignedData:
     signers: tuple[SignerInfo, ...]
 
 
-def encode_certs_only(certificates: Sequence[bytes], crls: Sequence[bytes] = ()) -> bytes:
-    """DER ContentInfo of a SignedData with certificates and no signer, in the order given.
+def encode_certs_only(certificates: Sequence[bytes], crls: Sequence[bytes] = (), *, in_order: bool = True) -> bytes:
+    """DER ContentInfo of a SignedData with certificates and no signer.
 
-    SET OF would be sorted in DER, which may put the CA before the leaf; readers take the first (RFC 7030 section
-    4.2.3 wants the leaf), and no reader minds the order, so it is kept.
+    Sorted as DER's SET OF the CA may come before the leaf, while some readers take the first for the leaf; so the
+    order given is kept unless ``in_order`` is false, which strict readers of DER like better.
     """
+    certificates = certificates if in_order else sorted(certificates)
     return content_info(
         oids.SIGNED_DATA,
         der.sequence(

@@ -34,14 +34,15 @@ def encode_csr(encoded: bytes) -> bytes:
     return pem.encode_base64(encoded)
 
 
-def encode_certificates(certificates: Sequence[bytes]) -> Payload:
-    """Certs-only CMS of these certificates in this order."""
-    return Payload(CERTS_ONLY, pem.encode_base64(cms.encode_certs_only(certificates)), _BASE64)
+def encode_certificates(certificates: Sequence[bytes], *, in_order: bool = True) -> Payload:
+    """Certs-only CMS of these certificates, in this order or sorted as strict DER has it."""
+    encoded = cms.encode_certs_only(certificates, in_order=in_order)
+    return Payload(CERTS_ONLY, pem.encode_base64(encoded), _BASE64)
 
 
 def encode_cacerts(chain: Sequence[bytes]) -> Payload:
-    """Answer to cacerts: the issuing CA first, then up to the root (RFC 7030 section 4.1.3)."""
-    return encode_certificates(chain)
+    """Answer to cacerts: every CA certificate (RFC 7030 section 4.1.3), in no order that would mean anything."""
+    return encode_certificates(chain, in_order=False)
 
 
 def encode_enrolled(certificate: bytes) -> Payload:
