@@ -13,6 +13,8 @@ from pycryptoutil import _core as core
 from pycryptoutil.crypto import _guard
 from pycryptoutil.errors import CoreError
 
+__all__ = ["core", "fault_of", "faults"]
+
 _guard.check(core.BUILD_DIGEST, Path(__file__).resolve().parents[1])
 
 _KINDS: Final = {

@@ -126,7 +126,7 @@ def check_public_key(spki: bytes) -> algorithms.KeyInfo:
 
 
 def check_request_signature(identifier: bytes) -> str:
-    """Return the name of a peer's signature algorithm if it is approved; Fault(BAD_ALGORITHM) for SHA-1, MD5 …"""
+    """Return the name of a peer's signature algorithm if it is approved; Fault(BAD_ALGORITHM) for SHA-1 and MD5."""
     return algorithms.decode_signature(identifier).name
 
 
