@@ -52,7 +52,9 @@ class CsrAttributes:
 
     ``subject`` None: no requirement. ``key``: a name such as ``EC-P256`` or ``RSA-3072``. ``signature``: a name such
     as ``ecdsa-sha256``. ``challenge_password``: channel binding is wanted (RFC 7030 section 3.5). ``wanted`` is
-    further attribute types, ``attributes`` further attributes with values. ``template`` adds RFC 9908's form.
+    further attribute types, ``attributes`` further attributes with values. ``template`` adds RFC 9908's form, unless
+    ``challenge_password`` or ``wanted`` is set: its attributes have a value each, so it cannot ask for these, and a
+    client that takes the template ignores the list.
     """
 
     key: str = ""
@@ -79,7 +81,8 @@ def encode(wish: CsrAttributes) -> bytes:
         items.append(Attribute(oids.EXTENSION_REQUEST, (x509.encode_extensions(full),)).encode())
     items += [der.oid(wanted) for wanted in wish.wanted]
     items += [attribute.encode() for attribute in wish.attributes]
-    if wish.template and (wish.subject is not None or wish.key or wish.extensions):
+    listed_only = wish.challenge_password or wish.wanted
+    if wish.template and not listed_only and (wish.subject is not None or wish.key or wish.extensions):
         items.append(Attribute(oids.CERTIFICATION_REQUEST_INFO_TEMPLATE, (_template(wish),)).encode())
     return der.sequence(*items)
 
@@ -115,9 +118,6 @@ def _template(wish: CsrAttributes) -> bytes:
         subject = der.sequence(*rdns)
     key = der.retag(der.context(0), _key_template(wish.key)) if wish.key else b""
     attributes = [one.encode() for one in wish.attributes]
-    attributes += [Attribute(oid, ()).encode() for oid in wish.wanted]
-    if wish.challenge_password:
-        attributes.append(Attribute(oids.CHALLENGE_PASSWORD, ()).encode())
     if wish.extensions:
         attributes.append(_extensions_attribute(wish.extensions).encode())
     return der.sequence(der.integer(0), subject, key, der.retag(der.context(1), der.set_of(attributes)))
