@@ -17,6 +17,12 @@ MAX_CURSOR = 512
 T = TypeVar("T")
 
 
+class JsonModel(BaseModel):
+    """A JSON body, strict: a wrong type or an unknown member is an error, not a guess."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
 class PageQuery(BaseModel):
     """Which part of a list: ``cursor`` is the ``next`` of the page before."""
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pycryptoutil_protocols.faults import Fault
 from pydantic import BaseModel
 
 from pycryptoutil.http.message import Listener, Request, Response
-from pycryptoutil_protocols.faults import Fault
 
 Handler = Callable[[Any, Request], Response]
 """``(service.definition.Context, Request) -> Response``; the type is there, this room is below it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pycryptoutil.http.paging import PageQuery
+from pycryptoutil.http.paging import JsonModel, PageQuery
 from pycryptoutil.service.hashing import MAX_SECRET
 from pycryptoutil.service.tenants import SCOPE, TENANT_NAME
 
@@ -21,13 +21,7 @@ Kind = Literal["user", "client"]
 YEAR = 366 * 86400
 
 
-class Model(BaseModel):
-    """Strict: a wrong type or an unknown member is an error, not a guess."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-
-class Me(Model):
+class Me(JsonModel):
     """Who the caller is, as this request was authenticated."""
 
     id: str
@@ -37,14 +31,14 @@ class Me(Model):
     scopes: list[str]
 
 
-class LoginBody(Model):
+class LoginBody(JsonModel):
     """A person's name and password. A user of another tenant than the default one writes ``tenant/name``."""
 
     username: str = Field(min_length=1, max_length=400)
     password: Secret = Field(repr=False)
 
 
-class SessionView(Model):
+class SessionView(JsonModel):
     """The session of this browser. ``csrf_token`` goes into X-CSRF-Token on unsafe methods."""
 
     id: str
@@ -54,7 +48,7 @@ class SessionView(Model):
     expires_at: datetime
 
 
-class SessionItem(Model):
+class SessionItem(JsonModel):
     """One live session."""
 
     id: str
@@ -65,26 +59,26 @@ class SessionItem(Model):
     current: bool
 
 
-class SessionList(Model):
+class SessionList(JsonModel):
     """Live sessions, the newest first."""
 
     items: list[SessionItem]
 
 
-class Revoked(Model):
+class Revoked(JsonModel):
     """How many were in force and are not any more."""
 
     revoked: int
 
 
-class PasswordBody(Model):
+class PasswordBody(JsonModel):
     """The password as it is, and as it shall be."""
 
     current: Secret = Field(repr=False)
     password: Secret = Field(repr=False)
 
 
-class TokenBody(Model):
+class TokenBody(JsonModel):
     """A new API token. ``expires_in`` is in seconds."""
 
     name: Name
@@ -92,7 +86,7 @@ class TokenBody(Model):
     expires_in: int = Field(default=90 * 86400, ge=60, le=5 * YEAR)
 
 
-class TokenItem(Model):
+class TokenItem(JsonModel):
     """An API token, without the token."""
 
     id: str
@@ -110,14 +104,14 @@ class TokenCreated(TokenItem):
     token: str = Field(repr=False)
 
 
-class TokenList(Model):
+class TokenList(JsonModel):
     """One page."""
 
     items: list[TokenItem]
     next: str | None
 
 
-class PrincipalBody(Model):
+class PrincipalBody(JsonModel):
     """A new user (``name`` and ``password``) or client (its id and secret are generated)."""
 
     kind: Kind
@@ -128,7 +122,7 @@ class PrincipalBody(Model):
     expires_in: int | None = Field(default=None, ge=60, le=20 * YEAR)
 
 
-class PrincipalPatch(Model):
+class PrincipalPatch(JsonModel):
     """What is given is changed."""
 
     display_name: Label | None = None
@@ -136,7 +130,7 @@ class PrincipalPatch(Model):
     status: Status | None = None
 
 
-class PrincipalItem(Model):
+class PrincipalItem(JsonModel):
     """A user or a client."""
 
     id: str
@@ -156,7 +150,7 @@ class PrincipalCreated(PrincipalItem):
     client_secret: str | None = Field(repr=False)
 
 
-class PrincipalList(Model):
+class PrincipalList(JsonModel):
     """One page."""
 
     items: list[PrincipalItem]
@@ -169,26 +163,26 @@ class PrincipalQuery(PageQuery):
     kind: Kind | None = None
 
 
-class SecretBody(Model):
+class SecretBody(JsonModel):
     """A user's new password; nothing for a client, whose secret is generated."""
 
     password: Secret | None = Field(default=None, repr=False)
 
 
-class SecretCreated(Model):
+class SecretCreated(JsonModel):
     """A client's new secret, this once; null for a user."""
 
     client_secret: str | None = Field(repr=False)
 
 
-class BindingBody(Model):
+class BindingBody(JsonModel):
     """A client certificate (PEM) that shall stand for the principal: itself, or any certificate of its key."""
 
     certificate: str = Field(min_length=1, max_length=32768)
     match: Literal["certificate-sha256", "spki-sha256"] = "certificate-sha256"
 
 
-class BindingItem(Model):
+class BindingItem(JsonModel):
     """A certificate that stands for a principal; ``value`` is lower-case hex."""
 
     id: str
@@ -197,26 +191,26 @@ class BindingItem(Model):
     created_at: datetime
 
 
-class BindingList(Model):
+class BindingList(JsonModel):
     """All of a principal's."""
 
     items: list[BindingItem]
 
 
-class TenantBody(Model):
+class TenantBody(JsonModel):
     """A new tenant and the name of its first administrator, whose password is generated."""
 
     name: str = Field(pattern=TENANT_NAME)
     administrator: str = Field(default="admin", min_length=1, max_length=128)
 
 
-class TenantPatch(Model):
+class TenantPatch(JsonModel):
     """Disabled, nobody of the tenant may enter."""
 
     status: Status
 
 
-class TenantItem(Model):
+class TenantItem(JsonModel):
     """A tenant."""
 
     id: str
@@ -234,7 +228,7 @@ class TenantCreated(TenantItem):
     client_secret: str = Field(repr=False)
 
 
-class TenantList(Model):
+class TenantList(JsonModel):
     """One page."""
 
     items: list[TenantItem]
@@ -247,7 +241,7 @@ class AuditQuery(PageQuery):
     action: str = Field(default="", max_length=100)
 
 
-class AuditItem(Model):
+class AuditItem(JsonModel):
     """One event of the chain; ``hash`` is lower-case hex."""
 
     seq: int
@@ -262,14 +256,14 @@ class AuditItem(Model):
     hash: str
 
 
-class AuditList(Model):
+class AuditList(JsonModel):
     """One page, the newest first."""
 
     items: list[AuditItem]
     next: str | None
 
 
-class AuditVerification(Model):
+class AuditVerification(JsonModel):
     """The chain is whole: so many events, up to this head, of which so many are under a signature."""
 
     events: int

@@ -1,0 +1,1 @@
+"""The services: one folder each. Adding one is adding its folder."""

@@ -1,0 +1,1 @@
+"""Alembic branch ``learn_ps``."""
