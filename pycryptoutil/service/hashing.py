@@ -22,7 +22,7 @@ import enum
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
@@ -172,15 +172,19 @@ class Hasher:
             return self.hash(registry, value, purpose=purpose)
         return None
 
-    def lookups(self, registry: Registry, secret: str | bytes, *, purpose: str) -> tuple[str, ...]:
-        """Return what a deterministic registry may have stored for ``secret``: current policy first."""
+    def lookups(self, registry: Registry, secret: str | bytes, *, purpose: str) -> Iterator[str]:
+        """Yield what a deterministic registry may have stored for ``secret``: by the current policy, then older ones.
+
+        Each is computed when it is asked for: the first one nearly always is the last one needed.
+        """
         if not registry.deterministic:
             raise ValueError("only a deterministic registry can be looked up")
         value = _bytes(secret)
         if not value or len(value) > MAX_SECRET:
-            return ()
+            return
         policies = (self._current, *(one for one in reversed(tuple(POLICIES.values())) if one is not self._current))
-        return tuple(str(self._make(policy, registry, value, purpose, None)) for policy in policies)
+        for policy in policies:
+            yield str(self._make(policy, registry, value, purpose, None))
 
     def waste(self, secret: str | bytes) -> None:
         """Spend what verifying a password costs, so that an unknown user takes as long as a known one."""

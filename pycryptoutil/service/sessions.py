@@ -74,7 +74,7 @@ class Sessions:
             principal_id=principal_id,
             principal_name=principal_name,
             realm=realm,
-            lookup=self._hasher.lookups(Registry.HIGH_DETERMINISTIC, secret, purpose=_PURPOSE)[0],
+            lookup=self._hasher.hash(Registry.HIGH_DETERMINISTIC, secret, purpose=_PURPOSE),
             created_at=now,
             seen_at=now,
             expires_at=now + timedelta(seconds=self._settings.absolute_timeout),

@@ -7,13 +7,13 @@ take a reader of SYSTEM_TENANT and return rows that name their tenant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, bindparam, or_, select, tuple_
 
 from pycryptoutil.storage import SYSTEM_TENANT, Reader, UnitOfWork
 from pycryptoutil.storage.schema import (
@@ -146,10 +146,6 @@ def _record(table: Table, cls: type[Any], row: Row[Any], prefix: str = "") -> An
     return cls(**values)
 
 
-def _prefixed(table: Table, prefix: str) -> list[ColumnElement[Any]]:
-    return [column.label(prefix + column.name) for column in table.columns]
-
-
 def _mine(reader: Reader, table: Table, *more: ColumnElement[bool]) -> ColumnElement[bool]:
     return and_(table.c.tenant_id == reader.tenant_id, *more)
 
@@ -166,6 +162,30 @@ def _columns(uow: UnitOfWork, table: Table, row: Any) -> dict[str, Any]:
     if "scopes" in values:
         values["scopes"] = sorted(values["scopes"])
     return values
+
+
+def _columns_of(table: Table, prefix: str) -> list[ColumnElement[Any]]:
+    return [column.label(prefix + column.name) for column in table.columns]
+
+
+def _with_tenant(table: Table, *, outer: bool = False) -> Select[Any]:
+    """Select rows of ``table`` with their tenant's status and their principal (``p_``)."""
+    columns = [*_columns_of(principals, "p_"), tenants.c.status.label("tenant_status")]
+    if table is principals:
+        return select(*columns).join_from(principals, tenants, principals.c.tenant_id == tenants.c.tenant_id)
+    owner = and_(principals.c.tenant_id == table.c.tenant_id, principals.c.id == table.c.principal_id)
+    query = select(*columns, *_columns_of(table, f"{table.name}_"))
+    query = query.join_from(table, tenants, tenants.c.tenant_id == table.c.tenant_id)
+    return query.join(principals, owner, isouter=outer)
+
+
+# built once: every request runs one of them, and building one takes longer than running it
+_CLIENT = _with_tenant(principals).where(principals.c.kind == CLIENT, principals.c.name == bindparam("name")).limit(2)
+_TOKEN = _with_tenant(api_tokens).where(api_tokens.c.lookup == bindparam("lookup"))
+_SESSION = _with_tenant(sessions, outer=True).where(sessions.c.lookup == bindparam("lookup"))
+_BOUND = _with_tenant(certificate_bindings).where(
+    certificate_bindings.c.match == bindparam("match"), certificate_bindings.c.value == bindparam("value")
+)
 
 
 # --- tenants
@@ -225,13 +245,6 @@ def find_user(reader: Reader, name: str) -> PrincipalRow | None:
     return None if row is None else _record(principals, PrincipalRow, row)
 
 
-def _with_tenant(*extra: Table) -> Select[Any]:
-    columns = [*_prefixed(principals, "p_"), tenants.c.status.label("tenant_status")]
-    for table in extra:
-        columns += _prefixed(table, f"{table.name}_")
-    return select(*columns)
-
-
 def _maybe_principal(row: Row[Any]) -> PrincipalRow | None:
     return None if _values(row)["p_id"] is None else _record(principals, PrincipalRow, row, "p_")
 
@@ -239,8 +252,7 @@ def _maybe_principal(row: Row[Any]) -> PrincipalRow | None:
 def find_client_anywhere(reader: Reader, client_id: str) -> Found | None:
     """Return the client of that id, whose tenant nobody knows yet."""
     _system(reader)
-    query = _with_tenant().join_from(principals, tenants, principals.c.tenant_id == tenants.c.tenant_id)
-    rows = reader.execute(query.where(principals.c.kind == CLIENT, principals.c.name == client_id).limit(2)).all()
+    rows = reader.execute(_CLIENT, {"name": client_id}).all()
     if len(rows) != 1:
         return None  # ids are random; two of one name were written by hand, and neither can be meant
     return Found(rows[0].tenant_status, _maybe_principal(rows[0]))
@@ -292,24 +304,18 @@ def insert_token(uow: UnitOfWork, row: TokenRow) -> None:
     uow.execute(api_tokens.insert().values(**_columns(uow, api_tokens, row)))
 
 
-def find_token_anywhere(reader: Reader, lookups: Sequence[str]) -> Found | None:
-    """Return the token with one of these lookup hashes, and whose it is."""
+def find_token_anywhere(reader: Reader, lookups: Iterable[str]) -> Found | None:
+    """Return the token with the first of these lookup hashes that there is, and whose it is."""
     _system(reader)
-    query = (
-        _with_tenant(api_tokens)
-        .join_from(
-            api_tokens,
-            principals,
-            and_(principals.c.tenant_id == api_tokens.c.tenant_id, principals.c.id == api_tokens.c.principal_id),
-        )
-        .join(tenants, tenants.c.tenant_id == api_tokens.c.tenant_id)
-        .where(api_tokens.c.lookup.in_(lookups))
-    )
-    row = reader.execute(query).first()
+    row = _first(reader, _TOKEN, lookups)
     if row is None:
         return None
     token = _record(api_tokens, TokenRow, row, "api_tokens_")
     return Found(row.tenant_status, _maybe_principal(row), token=token)
+
+
+def _first(reader: Reader, query: Select[Any], lookups: Iterable[str]) -> Row[Any] | None:
+    return next((row for lookup in lookups for row in reader.execute(query, {"lookup": lookup})), None)
 
 
 def list_tokens(reader: Reader, principal_id: str, after: str, limit: int) -> list[TokenRow]:
@@ -345,19 +351,13 @@ def insert_session(uow: UnitOfWork, row: SessionRow) -> None:
     uow.execute(sessions.insert().values(**_columns(uow, sessions, row)))
 
 
-def find_session_anywhere(reader: Reader, lookups: Sequence[str]) -> Found | None:
-    """Return the session with one of these lookup hashes; its principal is None if that is of the file realm."""
+def find_session_anywhere(reader: Reader, lookups: Iterable[str]) -> Found | None:
+    """Return the session with the first of these lookup hashes that there is.
+
+    Its principal is None if that is of the file realm.
+    """
     _system(reader)
-    query = (
-        _with_tenant(sessions)
-        .join_from(sessions, tenants, tenants.c.tenant_id == sessions.c.tenant_id)
-        .outerjoin(
-            principals,
-            and_(principals.c.tenant_id == sessions.c.tenant_id, principals.c.id == sessions.c.principal_id),
-        )
-        .where(sessions.c.lookup.in_(lookups))
-    )
-    row = reader.execute(query).first()
+    row = _first(reader, _SESSION, lookups)
     if row is None:
         return None
     session = _record(sessions, SessionRow, row, "sessions_")
@@ -416,30 +416,13 @@ def insert_binding(uow: UnitOfWork, row: BindingRow) -> None:
 
 
 def find_bound_anywhere(reader: Reader, matches: Iterable[tuple[str, str]]) -> Found | None:
-    """Return whom a certificate stands for; a binding of the certificate itself beats one of its key."""
+    """Return whom a certificate stands for, by the first match that is bound."""
     _system(reader)
-    wanted = list(matches)
-    join = and_(
-        principals.c.tenant_id == certificate_bindings.c.tenant_id,
-        principals.c.id == certificate_bindings.c.principal_id,
-    )
-    query = (
-        _with_tenant(certificate_bindings)
-        .join_from(certificate_bindings, principals, join)
-        .join(tenants, tenants.c.tenant_id == certificate_bindings.c.tenant_id)
-        .where(
-            or_(
-                *(
-                    and_(certificate_bindings.c.match == match, certificate_bindings.c.value == value)
-                    for match, value in wanted
-                )
-            )
-        )
-    )
-    rows = reader.execute(query).all()
-    order = [match for match, _ in wanted]
-    best = min(rows, key=lambda row: order.index(_values(row)["certificate_bindings_match"]), default=None)
-    return None if best is None else Found(best.tenant_status, _maybe_principal(best))
+    for match, value in matches:
+        row = reader.execute(_BOUND, {"match": match, "value": value}).first()
+        if row is not None:
+            return Found(row.tenant_status, _maybe_principal(row))
+    return None
 
 
 def list_bindings(reader: Reader, principal_id: str) -> list[BindingRow]:

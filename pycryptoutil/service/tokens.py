@@ -52,7 +52,7 @@ class Tokens:
             id=uuid.uuid4().hex,
             principal_id=owner_id,
             name=name,
-            lookup=self._hasher.lookups(Registry.HIGH_DETERMINISTIC, text, purpose=_PURPOSE)[0],
+            lookup=self._hasher.hash(Registry.HIGH_DETERMINISTIC, text, purpose=_PURPOSE),
             token_hash=self._hasher.hash(Registry.HIGH_RANDOM, text, purpose=_PURPOSE),
             scopes=scopes,
             created_at=self._clock.now(),
@@ -79,5 +79,6 @@ class Tokens:
             raise Fault(FaultKind.UNAUTHENTICATED, f"API token {row.id} has expired")
         if fresh is not None:
             with self._database.unit_of_work(row.tenant_id) as uow:
-                store.refresh_token_hashes(uow, row.id, lookups[0], fresh)
+                lookup = self._hasher.hash(Registry.HIGH_DETERMINISTIC, text, purpose=_PURPOSE)
+                store.refresh_token_hashes(uow, row.id, lookup, fresh)
         return found
