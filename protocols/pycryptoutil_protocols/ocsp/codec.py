@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import re
+from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 from pycryptoutil_protocols import algorithms, der, names, oids, x509
@@ -27,11 +29,12 @@ def _malformed(detail: str) -> Fault:
     return Fault(FaultKind.MALFORMED, detail, "malformed OCSP request")
 
 
-def decode_get(path: str | bytes) -> bytes:
+def decode_get(path: str | bytes, accept: Callable[[OcspRequest], bool] | None = None) -> bytes:
     """Return the DER of the base64 that follows the responder's URL (RFC 6960 appendix A.1).
 
     ``path`` is raw, as on the request line. Clients and proxies escape ``+``, ``/`` and ``=`` or not, collapse ``//``,
     drop the padding, use the URL-safe alphabet or a space for ``+``: DER tells its own length, so all can be undone.
+    Where a collapsed slash could have stood at several places, ``accept`` tells a request for a known issuer.
     """
     raw = path.encode("latin-1", "replace") if isinstance(path, str) else path
     if len(raw) > MAX_GET:
@@ -40,7 +43,7 @@ def decode_get(path: str | bytes) -> bytes:
     # a base64 request starts with M (0x30), never with a slash; a slash at the end may be the client's or data
     found = _decode_exact(text) or _decode_exact(text.rstrip(b"/"))
     if found is None:
-        found = _restore_slashes(text)
+        found = _restore_slashes(text, accept or _anything)
     if found is None:
         raise _malformed("GET path is not base64 of a DER value")
     return found
@@ -69,22 +72,38 @@ def _declared_length(data: bytes) -> int:
     return 2 + octets + int.from_bytes(data[2 : 2 + octets], "big")
 
 
-def _restore_slashes(text: bytes) -> bytes | None:
-    """Put one collapsed slash back: doubling the slash that makes the whole a well-formed request.
+def _restore_slashes(text: bytes, accept: Callable[[OcspRequest], bool]) -> bytes | None:
+    """Put back what a proxy that merged ``//`` took: at most two slashes, beside slashes that are still there.
 
-    A proxy that merged ``//`` lost at least one character, which the declared length shows; with one missing, each
-    place is tried, and only one that decodes as a request counts.
+    How many are missing follows from the declared length. Hashes and serials are opaque, so several places may give
+    a well-formed request; only one that is accepted counts, and only if it is the only one.
     """
+    head = base64.b64decode(text[:8]) if _BASE64.match(text[:8]) and len(text) >= 8 else b""
+    missing = -(-_declared_length(head) * 4 // 3) - len(text)
     places = [at for at, octet in enumerate(text) if octet == 0x2F]
-    for at in places[:64]:
-        data = _decode_exact(text[:at] + b"/" + text[at:])
-        if data is not None:
-            try:
-                decode_request(data)
-            except Fault:
-                continue
-            return data
-    return None
+    if missing not in _MAX_PLACES or len(places) > _MAX_PLACES[missing]:
+        return None
+    found: set[bytes] = set()
+    for chosen in itertools.combinations_with_replacement(places, missing):
+        pieces = [text[start:stop] for start, stop in itertools.pairwise((0, *chosen, len(text)))]
+        data = _decode_exact(b"/".join(pieces))
+        if data is not None and data not in found and _is_accepted(data, accept):
+            found.add(data)
+    return found.pop() if len(found) == 1 else None
+
+
+_MAX_PLACES = {1: 64, 2: 12}  # missing slashes: places, for fewer than a hundred tries
+
+
+def _is_accepted(data: bytes, accept: Callable[[OcspRequest], bool]) -> bool:
+    try:
+        return accept(decode_request(data))
+    except Fault:
+        return False
+
+
+def _anything(_: OcspRequest) -> bool:
+    return True
 
 
 def encode_get(encoded: bytes) -> str:

@@ -1,0 +1,189 @@
+"""One target per decoder: its name, what to call, and seeds to start from.
+
+A target may raise Fault and nothing else. Where two decoders must agree, or an encoder must undo a decoder, the
+target checks that too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pycryptoutil_protocols import cms, csr, der, names, oids, pem, x509
+from pycryptoutil_protocols.algorithms import decode_signature, key_info
+from pycryptoutil_protocols.attributes import Attribute
+from pycryptoutil_protocols.est import codec as est_codec
+from pycryptoutil_protocols.est import csrattrs, exchange, serverkeygen
+from pycryptoutil_protocols.faults import Fault
+from pycryptoutil_protocols.ocsp import codec as ocsp_codec
+from pycryptoutil_protocols.ocsp import response as ocsp_response
+
+VECTORS = Path(__file__).parent.parent / "vectors"
+_LIMIT = 1 << 16
+
+
+@dataclass(frozen=True)
+class Target:
+    """``run`` takes arbitrary bytes; ``seeds`` gives valid ones."""
+
+    run: Callable[[bytes], object]
+    seeds: Callable[[], Sequence[bytes]]
+
+
+def _files(pattern: str) -> Callable[[], Sequence[bytes]]:
+    @cache
+    def load() -> Sequence[bytes]:
+        found = []
+        for path in sorted(VECTORS.glob(pattern)):
+            data = path.read_bytes()
+            found.append(data if path.suffix == ".der" else pem.decode_body(data, 1 << 20))
+        assert found, f"no seeds match {pattern}"
+        return found
+
+    return load
+
+
+def _raw(pattern: str) -> Callable[[], Sequence[bytes]]:
+    return cache(lambda: [path.read_bytes() for path in sorted(VECTORS.glob(pattern))])
+
+
+def _der(data: bytes) -> None:
+    der.check(data)
+    element = der.read(data)
+    assert element.encoded == data
+    for tag_reader in (element.integer, element.boolean, element.oid, element.text, element.time, element.bits):
+        try:
+            tag_reader()
+        except Fault:
+            continue
+
+
+def _csr(data: bytes) -> None:
+    request = csr.decode_csr(data)
+    assert request.der == data
+    assert request.info in data
+    csr.verify_csr(request)
+    assert request.key.bits
+    exchange.check_binding(request, exchange.ChannelBinding(bytes(32)), exchange.BindingPolicy.VERIFY)
+    serverkeygen.protection(request)
+
+
+def _certificate(data: bytes) -> None:
+    found = x509.decode_certificate(data)
+    assert found.sans is not None
+    assert found.subject_key_identifier is not None
+    names.decode_name(found.subject)
+    names.same_name(found.subject, found.issuer)
+    key_info(found.spki)
+    decode_signature(found.signature_algorithm)
+
+
+def _signed(data: bytes) -> None:
+    cms.verify_signed_data(cms.decode_signed_data(data))
+
+
+def _enveloped(data: bytes) -> None:
+    enveloped = cms.decode_enveloped(data)
+    for recipient in enveloped.recipients:
+        cms.decrypt(enveloped, recipient, cms.unwrap_kek(bytes(32)))
+
+
+def _csrattrs(data: bytes) -> None:
+    csrattrs.decode(data)
+
+
+def _ocsp_request(data: bytes) -> None:
+    seen = ocsp_codec.peek(data)
+    try:
+        request = ocsp_codec.decode_request(data)
+    except Fault:
+        assert seen is None
+        raise
+    if seen is not None:
+        assert seen == (request.cert_ids[0].der, request.nonce is not None)
+        assert len(request.cert_ids) == 1
+
+
+def _ocsp_get(data: bytes) -> None:
+    found = ocsp_codec.decode_get(data)
+    assert ocsp_codec.decode_get(ocsp_codec.encode_get(found)) == found
+
+
+def _body(data: bytes) -> None:
+    decoded = pem.decode_body(data, _LIMIT)
+    assert len(decoded) <= _LIMIT
+    assert pem.decode_base64(pem.encode_base64(decoded), _LIMIT) == decoded
+
+
+_BOUNDARY = serverkeygen.encode_plain(b"\x30\x00", b"\x30\x00").content_type
+
+
+def _multipart_seeds() -> Sequence[bytes]:
+    (leaf, *_) = cms.decode_certs_only(_files("rfc7030/a1-*.b64")()[0])
+    return [
+        serverkeygen.encode_plain(der.sequence(der.integer(0)), leaf).body,
+        serverkeygen.encode_protected(_enveloped_seeds()[0], leaf).body,
+    ]
+
+
+@cache
+def _enveloped_seeds() -> Sequence[bytes]:
+    recipient = cms.KeyEncryptionKey(bytes(32), b"kid")
+    spki = csr.decode_csr(_files("csr/openssl-ec-P-256.pem")()[0]).spki
+    both = (recipient, cms.recipient_for_key(spki, key_identifier=b"ski"))
+    return [
+        cms.encrypt(oids.DATA, b"content", both),
+        cms.encrypt(oids.SIGNED_DATA, b"content", (recipient,), cipher="aes-256-gcm"),
+    ]
+
+
+def _attribute_seeds() -> Sequence[bytes]:
+    wish = csrattrs.CsrAttributes(
+        key="RSA-3072",
+        signature="rsa-sha256",
+        subject=(csrattrs.NameTemplate(oids.COMMON_NAME), csrattrs.NameTemplate("2.5.4.10", der.utf8_string("o"))),
+        extensions=(csrattrs.ExtensionTemplate(oids.SUBJECT_ALT_NAME), csrattrs.ExtensionTemplate("1.2.3", True, b"v")),
+        attributes=(Attribute("1.2.3", (der.null(),)),),
+    )
+    return [*_files("rfc9908/*.b64")(), *_files("rfc7030/*csrattrs.b64")(), csrattrs.encode(wish)]
+
+
+def _certificates() -> Sequence[bytes]:
+    return cms.decode_certs_only(_files("rfc7030/a1-*.b64")()[0])
+
+
+def _names() -> Sequence[bytes]:
+    return [csr.decode_csr(one).subject for one in _files("csr/*.pem")()]
+
+
+def _general_names() -> Sequence[bytes]:
+    return [names.encode_general_names(csr.decode_csr(one).sans) for one in _files("csr/*.pem")()]
+
+
+TARGETS: dict[str, Target] = {
+    "der": Target(_der, _files("csr/*.pem")),
+    "pem-body": Target(_body, _raw("csr/*.pem")),
+    "name": Target(names.decode_name, _names),
+    "general-names": Target(names.decode_general_names, _general_names),
+    "certificate": Target(_certificate, _certificates),
+    "csr": Target(_csr, _files("csr/*.pem")),
+    "cms-signed": Target(_signed, _files("rfc7030/a*-cacerts.b64")),
+    "cms-enveloped": Target(_enveloped, _enveloped_seeds),
+    "est-csr-body": Target(lambda data: est_codec.decode_csr(data, "application/pkcs10"), _raw("csr/*.pem")),
+    "est-certificates": Target(est_codec.decode_certificates, _raw("rfc7030/a3-*response.b64")),
+    "est-csrattrs": Target(_csrattrs, _attribute_seeds),
+    "est-serverkeygen": Target(lambda data: serverkeygen.decode(data, _BOUNDARY), _multipart_seeds),
+    "ocsp-request": Target(_ocsp_request, _files("ocsp/[!r]*.der")),
+    "ocsp-get": Target(_ocsp_get, lambda: [ocsp_codec.encode_get(one).encode() for one in _files("ocsp/gnutls.der")()]),
+    "ocsp-response": Target(ocsp_response.decode_response, _files("ocsp/response*.der")),
+}
+
+
+def run_one(name: str, data: bytes) -> None:
+    """Run a target on one input; a Fault is an answer, anything else a finding."""
+    try:
+        TARGETS[name].run(data)
+    except Fault:
+        return
