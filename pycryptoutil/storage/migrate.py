@@ -62,7 +62,12 @@ class _Plan:
         except CommandError as error:
             message = f"the migrations of this version do not fit together: {error}"
             raise StartupError(message) from error
-        self.heads = tuple(head.revision for head in heads if head and Path(head.path).parent in wanted)
+        mine = [head.revision for head in heads if head and Path(head.path).parent in wanted]
+        # a head that another wanted one depends on comes with it; Alembic refuses to be asked for both
+        self.heads = tuple(head for head in mine if not any(head in self._below(other) for other in mine))
+
+    def _below(self, revision: str) -> set[str]:
+        return {script.revision for script in self.script.iterate_revisions(revision, "base")} - {revision}
 
     def unknown(self, revisions: Sequence[str]) -> list[str]:
         names = {script.revision for script in self.script.walk_revisions()}
