@@ -46,7 +46,7 @@ class HeadKey:
         """Derive it; Fault(SEALED) while keys are away."""
         seed = barrier.pepper(_PURPOSE).derive(b"ed25519 seed").export()
         private = PrivateKey.from_pkcs8(_PKCS8_ED25519 + seed)
-        spki = private.public_spki()
+        spki = private.public_spki
         return cls(private, spki, key_id(spki))
 
     def sign(self, message: bytes) -> bytes:

@@ -130,7 +130,8 @@ def load(definitions: Sequence[ServiceDefinition], inputs: Inputs) -> Configurat
     own = {found.name: getattr(settings, catalogue.section(found.name)) for found in definitions}
     services = {found.name: _service(found.name, raw, settings.data_dir, origins) for found in definitions}
     _refuse_contradictions(settings, services, origins)
-    return Configuration(settings, services, own, tuple(_show(schema, winners, layers)), inputs, tuple(definitions))
+    effective = (*_show(schema, winners, layers), *_default_ports(definitions, services))
+    return Configuration(settings, services, own, effective, inputs, tuple(definitions))
 
 
 # --- layers -----------------------------------------------------------------------------------------------------------
@@ -408,6 +409,19 @@ def _show(schema: Schema, winners: Layer, layers: Sequence[Layer]) -> Iterator[E
             yield Effective(dotted(key), _masked(leaf, written[key]), winners[key].origin)
         elif key[0] != SERVICES:
             yield Effective(dotted(key), _masked(leaf, leaf.default), "default")
+
+
+def _default_ports(
+    definitions: Sequence[ServiceDefinition], services: Mapping[str, ServiceSettings]
+) -> Iterator[Effective]:
+    """Show the ports that nobody gave: they are each service's own."""
+    for found in definitions:
+        mine = services[found.name]
+        ports = {"public": found.public_port, "admin": found.admin_port, "plain": found.plain_port}
+        for listener, port in ports.items():
+            if getattr(mine, listener).port is None and port is not None:
+                key = dotted((SERVICES, catalogue.section(found.name), listener, "port"))
+                yield Effective(key, port, f"default of {found.name}")
 
 
 def _masked(leaf: Leaf, value: Any) -> Any:
