@@ -25,7 +25,6 @@ class Access:
     database: Database
     clock: Clock
     barrier: Barrier
-    default_tenant_id: str
     hasher: Hasher
     accounts: Accounts
     realms: Realms
@@ -34,6 +33,11 @@ class Access:
     csrf: Csrf
     authenticator: Authenticator
     limiter: RateLimiter
+
+    @property
+    def default_tenant_id(self) -> str:
+        """The first tenant's id; empty before the first unsealed start."""
+        return self.realms.tenants.default_tenant_id
 
     @classmethod
     def build(
@@ -50,7 +54,6 @@ class Access:
             database=database,
             clock=clock,
             barrier=barrier,
-            default_tenant_id=default_tenant_id,
             hasher=hasher,
             accounts=Accounts(hasher, clock),
             realms=realms,

@@ -22,6 +22,7 @@ from pycryptoutil.storage import SYSTEM_TENANT, Database
 
 PASSWORD_PURPOSE = "password"  # noqa: S105  a label
 CLIENT_PURPOSE = "client-secret"
+DEFAULT_TENANT_KEY = "default_tenant_id"
 FILE = "file"
 SQL = "sql"
 
@@ -49,11 +50,22 @@ def check_secret_size(secret: str) -> None:
 
 
 class Tenants:
-    """From what people write to tenant ids. An empty text is the default tenant and needs no database."""
+    """From what people write to tenant ids. An empty text is the default tenant and needs no database.
+
+    A new installation that starts sealed has no default tenant yet; it is looked up once there is one.
+    """
 
     def __init__(self, database: Database, default_tenant_id: str) -> None:
         self._database = database
-        self.default_tenant_id = default_tenant_id
+        self._default = default_tenant_id
+
+    @property
+    def default_tenant_id(self) -> str:
+        """The first tenant's id; empty before the first unsealed start."""
+        if not self._default:
+            with self._database.read(SYSTEM_TENANT) as reader:
+                self._default = store.instance_value(reader, DEFAULT_TENANT_KEY)
+        return self._default
 
     def resolve(self, text: str) -> str:
         """Return the id of an active tenant by its name or id; an empty string if there is none."""

@@ -19,13 +19,12 @@ from pycryptoutil.clock import Clock
 from pycryptoutil.service import store
 from pycryptoutil.service.definition import ADMINISTRATOR_SCOPE, Principal
 from pycryptoutil.service.hashing import MAX_SECRET, Hasher, Registry
-from pycryptoutil.service.realms import CLIENT_PURPOSE, PASSWORD_PURPOSE, normalized
+from pycryptoutil.service.realms import CLIENT_PURPOSE, DEFAULT_TENANT_KEY, PASSWORD_PURPOSE, normalized
 from pycryptoutil.storage import SYSTEM_TENANT, Database, UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
 
 MIN_PASSWORD = 12  # characters; a longer one beats any rule about kinds of characters (SP 800-63B section 3.1.1)
 DEFAULT_TENANT = "default"
-DEFAULT_TENANT_KEY = "default_tenant_id"
 FIRST_USER = "admin"
 
 TENANT_NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
