@@ -236,9 +236,9 @@ class NewCredential:
 class IssueOrder:
     """What is asked for. Exactly one of ``csr`` and ``spki`` is given, DER.
 
-    ``subject`` (RFC 4514) and ``sans`` (``dns:a.test``, ``ip:192.0.2.1``, ``email:…``, ``uri:…``), where given, are what
-    the certificate carries instead of the CSR's; the CSR's must still obey the policy. ``credential`` narrows the names;
-    without one the caller has authorised a principal. ``previous_certificate`` (DER) makes it a renewal.
+    ``subject`` (RFC 4514) and ``sans`` (``dns:a.test``, ``ip:192.0.2.1``, ``email:…``, ``uri:…``), where given, are
+    what the certificate carries instead of the CSR's; the CSR's must still obey the policy. ``credential`` narrows the
+    names; without one the caller has authorised a principal. ``previous_certificate`` (DER) makes it a renewal.
     An ``idempotency_key`` makes a repeat by the same requester with the same request answer with the same certificate.
     """
 

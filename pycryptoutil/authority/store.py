@@ -225,7 +225,7 @@ SEALED_COLUMNS: Final = (AUTHORITY_KEYS, SIGNER_KEYS, CREDENTIAL_SECRETS)
 
 def aad(column: SealedColumn, tenant_id: str, row_id: str) -> bytes:
     """Return what binds a sealed value to its row; the barrier's rewrap job makes the same."""
-    return f"{column.aad_prefix}:{tenant_id}:{row_id}".encode()
+    return column.aad(tenant_id, row_id)
 
 
 @dataclass(frozen=True, slots=True)

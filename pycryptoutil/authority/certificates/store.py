@@ -210,7 +210,7 @@ _STATE_COLUMNS: Final = (
 )
 
 
-def _state(row: Any) -> RevocationState:  # noqa: ANN401  a SQLAlchemy row of _STATE_COLUMNS
+def _state(row: Any) -> RevocationState:
     reason = RevocationReason.of_code(row.reason) if row.reason is not None else None
     return RevocationState(row.serial, row.not_after, row.revoked_at, reason, row.invalidity_date)
 

@@ -42,7 +42,7 @@ _SELECT: Final = select(credentials, authorities.c.name.label("authority")).join
 )
 
 
-def _row(row: Any) -> CredentialRow:  # noqa: ANN401  a SQLAlchemy row of _SELECT
+def _row(row: Any) -> CredentialRow:
     return CredentialRow(
         credential=Credential(
             id=row.id,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from pycryptoutil.storage import Instant, Json
 from pycryptoutil.storage.migrations import rls
 
 revision = "authority_0001"
@@ -17,7 +16,7 @@ branch_labels = ("authority",)
 depends_on = ("core_0001",)
 
 # what public URLs and the replicas' caches must find before the tenant is known
-SYSTEM_READS = frozenset({"authorities", "revocation_events"})
+SYSTEM_READS = frozenset({"authorities", "revocation_events", "enrollment_credentials"})
 TENANT_TABLES = (
     "authorities",
     "authority_signers",
