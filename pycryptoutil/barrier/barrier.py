@@ -53,7 +53,7 @@ class _Collected:
     """Shares given so far."""
 
     unseal_id: str = ""
-    values: dict[int, bytes] = field(default_factory=dict, repr=False)
+    values: list[bytes] = field(default_factory=list, repr=False)
 
 
 class Barrier:
@@ -170,13 +170,12 @@ class Barrier:
             raise Fault(FaultKind.INVALID, f"share of {what}", f"this share belongs to {what}")
         if self._collected.unseal_id != row.id:
             self._collected = _Collected(row.id)
-        index = share.value[0]
-        if index in self._collected.values:
+        if share.value in self._collected.values:
             raise Fault(FaultKind.CONFLICT, "a share was given twice", "this share was given already")
-        self._collected.values[index] = share.value
+        self._collected.values.append(share.value)
         if len(self._collected.values) < row.facts["threshold"]:
             return None
-        values = list(self._collected.values.values())
+        values = self._collected.values
         self._collected = _Collected()
         try:
             key = SymmetricKey.from_bytes(shamir_combine(values))
