@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 
@@ -88,6 +88,11 @@ class Request:
     def content_type(self) -> str:
         """The media type in lower case, without parameters; empty if absent."""
         return self.headers.get("content-type").partition(";")[0].strip().lower()
+
+    def without(self, name: str) -> Request:
+        """Return a copy without that header field."""
+        wanted = name.lower()
+        return replace(self, headers=Headers((key, value) for key, value in self.headers if key != wanted))
 
     def cookie(self, name: str) -> str:
         """Return one cookie's value, or an empty string."""
