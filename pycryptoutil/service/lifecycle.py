@@ -116,11 +116,12 @@ def _reload_logging(configuration: Configuration) -> None:
 def _worker(configuration: Configuration, bound: Sockets, role: Role) -> int:
     """Run in a forked worker: what stops it is told in one log line, and by the exit code."""
     signal.signal(signal.SIGTERM, _stop_while_starting)
+    logging.always(worker=role.number)
     try:
         return serve(configuration, bound, role)
     except ConfigurationError as error:
-        log.error("cannot start", detail=error.message, worker=role.number)  # noqa: TRY400
+        log.error("cannot start", detail=error.message)  # noqa: TRY400
         return EXIT_CONFIGURATION
     except (StartupError, Fault) as error:
-        log.error("cannot start", detail=str(error), worker=role.number)  # noqa: TRY400
+        log.error("cannot start", detail=str(error))  # noqa: TRY400
         return EXIT_STARTUP

@@ -60,6 +60,7 @@ class _State:
         self.text = False
         self.clock: Clock = SystemClock()
         self.sink = _Sink()
+        self.common: Mapping[str, Any] = {}
 
 
 _state = _State()
@@ -82,6 +83,11 @@ def configure(settings: LoggingSettings, clock: Clock | None = None) -> None:
     root.addHandler(_Bridge())
     root.setLevel(logging.WARNING)  # libraries: only what needs attention
     logging.captureWarnings(True)
+
+
+def always(**values: Any) -> None:
+    """Add these to every line of this process, such as the worker's number."""
+    _state.common = values
 
 
 def bridge_twisted() -> None:
@@ -125,6 +131,8 @@ def _filter(_logger: Any, method: str, event: Event) -> Event:
 
 
 def _stamp(_logger: Any, _method: str, event: Event) -> Event:
+    for name, value in _state.common.items():
+        event.setdefault(name, value)
     event["time"] = _state.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return event
 
