@@ -109,7 +109,17 @@ def test_twisted_failure_comes_through_the_same_door(lines: Lines) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["password", "client_secret", "Authorization", "set-cookie", "unseal_share", "api_key", "private_key", "token", "email"],
+    [
+        "password",
+        "client_secret",
+        "Authorization",
+        "set-cookie",
+        "unseal_share",
+        "api_key",
+        "private_key",
+        "token",
+        "email",
+    ],
 )
 def test_secret_names_are_masked(name: str) -> None:
     assert redact_value(name, "hunter2") == MASK
