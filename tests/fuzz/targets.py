@@ -97,10 +97,11 @@ def _csrattrs(data: bytes) -> None:
 def _ocsp_request(data: bytes) -> None:
     seen = ocsp_codec.peek(data)
     try:
-        request = ocsp_codec.decode_request(data)
+        request = ocsp_codec.decode_fully(data)
     except Fault:
         assert seen is None
         raise
+    assert ocsp_codec.decode_request(data) == request
     if seen is not None:
         assert seen == (request.cert_ids[0].der, request.nonce is not None)
         assert len(request.cert_ids) == 1

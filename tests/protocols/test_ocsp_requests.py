@@ -164,6 +164,16 @@ def test_version_written_out_and_an_unknown_hash_are_read() -> None:
 # peek
 
 
+@pytest.mark.parametrize("hash_name", HASHES)
+def test_peek_at_every_length_that_changes_a_header(hash_name: str) -> None:
+    for octets in range(1, 31):
+        for nonce in (None, *(bytes(length) for length in range(1, 124))):
+            one = cert_id((1 << (8 * octets)) - 1 >> 1, hash_name)
+            encoded = codec.encode_request((one,), nonce)
+            assert codec.peek(encoded) == (one, nonce is not None)
+            assert codec.decode_request(encoded) == codec.decode_fully(encoded)
+
+
 SEEDS = [material.vector(path) for path in REQUESTS] + [
     codec.encode_request((cert_id(127, name),), nonce)
     for name in HASHES
@@ -179,10 +189,13 @@ def test_peek_never_disagrees_with_the_decoder(seed: bytes, data: st.DataObject)
     damaged = bytes(encoded[: data.draw(st.integers(len(encoded) - 3, len(encoded) + 1))])
     seen = codec.peek(damaged)
     try:
-        request = codec.decode_request(damaged)
+        request = codec.decode_fully(damaged)
     except Fault:
         assert seen is None
+        with pytest.raises(Fault):
+            codec.decode_request(damaged)
         return
+    assert codec.decode_request(damaged) == request
     if seen is not None:
         assert (request.cert_ids[0].der, request.nonce is not None) == seen
         assert len(request.cert_ids) == 1
