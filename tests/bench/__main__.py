@@ -74,7 +74,13 @@ def main() -> int:
         sign = "≤" if row.get("better") == "lower" else "≥"
         aim = "" if row.get("aim") is None else f"{sign} {row['aim']}"
         ratio = "" if row.get("ratio") is None else f"{row['ratio']:.2f}"
-        values = (row["name"], number(row["value"]), row["unit"], row.get("limit_name") or "", number(row.get("limit_value")))
+        values = (
+            row["name"],
+            number(row["value"]),
+            row["unit"],
+            row.get("limit_name") or "",
+            number(row.get("limit_value")),
+        )
         table.add_row(*values, ratio, aim, verdict)
     console.print(table)
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()}
