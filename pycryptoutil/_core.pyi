@@ -1,4 +1,4 @@
-"""The Rust core. Every failure raises pycryptoutil.errors.CoreError (or a subclass named there)."""
+"""The Rust core. Every failure raises pycryptoutil.errors.CoreError, which is a Fault. Imported only by crypto/."""
 
 from collections.abc import Iterable, Sequence
 from typing import final
@@ -94,14 +94,32 @@ SingleStatus = tuple[bytes, int, int, int, int, int, bytes]
 
 def build_crl(
     key: PrivateKey, signature_algorithm: str, issuer: bytes, this_update: int, next_update: int,
-    extensions: bytes, entries: Iterable[CrlEntry],
+    extensions: bytes, entries: Iterable[CrlEntry | bytes],
 ) -> bytes:
-    """DER CertificateList v2, streaming from the iterator; extensions: DER SEQUENCE OF Extension (AKI, CRLNumber, IDP …)."""
+    """DER CertificateList v2, streaming from the iterator; extensions: DER SEQUENCE OF Extension (AKI, CRLNumber, IDP …).
+
+    An entry is a tuple, or bytes: a run of DER entries (RFC 5280 section 5.1.2.6) as encode_crl_entries makes them, of
+    any length. Runs are checked and copied, which is several times as fast as encoding tuples; both may be mixed.
+    Memory peaks near the size of the result."""
 
 def build_crl_file(
     path: str, key: PrivateKey, signature_algorithm: str, issuer: bytes, this_update: int, next_update: int,
-    extensions: bytes, entries: Iterable[CrlEntry],
+    extensions: bytes, entries: Iterable[CrlEntry | bytes],
 ) -> int:
-    """The same into a file (fsynced, renamed into place) in bounded memory; returns its length."""
+    """The same into a file (fsynced, renamed into place) in bounded memory; returns its length.
+
+    Ed25519 and ML-DSA sign a message whole, so for them memory holds the list once."""
+
+def encode_crl_entries(entries: Iterable[CrlEntry | bytes]) -> bytes:
+    """The DER run of these entries: what a store can keep beside each revocation and pass to build_crl."""
+
+def check_crl_entries(chunk: bytes) -> int:
+    """Count the entries of a DER run; CoreError if it is none."""
 
 CrlEntry = tuple[bytes, int, int, int]  # serial magnitude, revoked_at Unix, reason or -1, invalidity date Unix or 0
+
+def bench_sign_loop(key: PrivateKey, signature_algorithm: str, data: bytes, count: int) -> float:
+    """Seconds for count bare signatures in aws-lc: the limit that benchmarks compare with."""
+
+def bench_sha256(data: bytes) -> float:
+    """Seconds for one SHA-256 over data."""

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
 
-class CoreError(Exception):
-    """Raised by the Rust core with (kind, detail); ``pycryptoutil.crypto`` turns it into a Fault."""
+from pycryptoutil_protocols.faults import Fault, FaultKind
 
-    def __init__(self, kind: str, detail: str = "") -> None:
-        super().__init__(kind, detail)
-        self.kind = kind
-        self.detail = detail
+_KINDS: Final = {
+    "malformed": (FaultKind.MALFORMED, "the data cannot be decoded"),
+    "invalid": (FaultKind.INVALID, "a value is not acceptable"),
+    "bad-algorithm": (FaultKind.BAD_ALGORITHM, "the algorithm is not supported"),
+    "bad-signature": (FaultKind.BAD_SIGNATURE, "the signature is not valid"),
+    "weak-key": (FaultKind.WEAK_KEY, "the key is too weak"),
+    "io": (FaultKind.UNAVAILABLE, ""),
+    "storage-full": (FaultKind.STORAGE_FULL, ""),
+}
+
+
+class CoreError(Fault):
+    """Raised by the Rust core. It is a Fault, so that a hot call needs no wrapper that translates.
+
+    ``detail`` never carries key material or plaintext.
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        fault, public = _KINDS.get(kind, (FaultKind.INTERNAL, ""))
+        super().__init__(fault, detail, public)
 
 
 class ConfigurationError(Exception):

@@ -1,1 +1,7 @@
-"""Keys, signers, the algorithm policy and X.509 helpers: the only room that touches the Rust core."""
+"""Keys, signatures and certificates. The only room that imports the Rust core, and the only algorithm policy."""
+
+from __future__ import annotations
+
+from pycryptoutil.crypto import _guard
+
+_guard.check()

@@ -1,4 +1,7 @@
-"""Refuses a Rust core that was built from other sources than those that lie beside it."""
+"""Refuses a Rust core that was built from other sources than those that lie beside it.
+
+In an installed wheel there are no sources, and nothing to compare. ``PYCRYPTOUTIL_SKIP_CORE_DIGEST=1`` skips the check.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,32 @@ import os
 from pathlib import Path
 from typing import Final
 
+_ROOT: Final = Path(__file__).resolve().parents[2]
 SKIP: Final = "PYCRYPTOUTIL_SKIP_CORE_DIGEST"
 
 
-def source_digest(crate: Path) -> str:
-    """Hash the crate's sources as core-rs/build.rs does."""
-    rust = sorted((path for path in (crate / "src").rglob("*.rs")), key=lambda path: path.relative_to(crate).parts)
-    names = [path.relative_to(crate).as_posix() for path in rust] + ["build.rs", "Cargo.toml", "../Cargo.lock"]
+def source_digest(core: Path) -> str:
+    """Return the hex SHA-256 over the sources under ``core``, the same as core-rs/build.rs."""
+    files = sorted((core / "src").rglob("*.rs"), key=lambda path: path.relative_to(core).parts)
     digest = hashlib.sha256()
-    for name in names:
-        path = crate / name
-        content = path.read_bytes() if path.is_file() else b""
-        digest.update(name.encode() + b"\0" + str(len(content)).encode() + b"\0" + content)
+    for path in [*files, core / "build.rs", core / "Cargo.toml", core.parent / "Cargo.lock"]:
+        name = "../Cargo.lock" if path.name == "Cargo.lock" else path.relative_to(core).as_posix()
+        content = path.read_bytes() if path.exists() else b""
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
     return digest.hexdigest()
 
 
-def check(built_from: str, package: Path) -> None:
-    """Raise ImportError if ``package`` lies in a source tree whose Rust sources have another digest."""
-    crate = package.parent / "core-rs"
-    if os.environ.get(SKIP) or not (crate / "src" / "lib.rs").is_file():
+def check(root: Path = _ROOT) -> None:
+    """Raise ImportError if the core is missing, or stale in a source checkout."""
+    try:
+        from pycryptoutil import _core
+    except ImportError as error:
+        message = f"the Rust core cannot be loaded ({error}): run `make setup`"
+        raise ImportError(message) from error
+    core = root / "core-rs"
+    if os.environ.get(SKIP) == "1" or not (core / "build.rs").exists():
         return
-    if source_digest(crate) != built_from:
-        message = "pycryptoutil._core was built from other Rust sources than those in core-rs: run `make setup`"
+    if source_digest(core) != _core.BUILD_DIGEST:
+        message = "the Rust core was built from other sources than core-rs/: run `make setup`"
         raise ImportError(message)

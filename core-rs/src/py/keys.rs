@@ -1,0 +1,103 @@
+//! `PrivateKey` and `PublicKey`.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::symmetric::SymmetricKey;
+use crate::algorithms::{KeyAlgorithm, SignatureAlgorithm};
+use crate::keys;
+
+/// A private key held in Rust; repr shows the algorithm only.
+#[pyclass(frozen, module = "pycryptoutil._core")]
+pub struct PrivateKey(pub Arc<keys::PrivateKey>);
+
+#[pymethods]
+impl PrivateKey {
+    #[staticmethod]
+    fn generate(py: Python<'_>, algorithm: &str) -> PyResult<Self> {
+        let algorithm = KeyAlgorithm::parse(algorithm)?;
+        let key = match algorithm {
+            KeyAlgorithm::Rsa(_) | KeyAlgorithm::MlDsa(_) => py.detach(|| keys::PrivateKey::generate(algorithm)),
+            KeyAlgorithm::Ec(_) | KeyAlgorithm::Ed25519 => keys::PrivateKey::generate(algorithm),
+        }?;
+        Ok(Self(Arc::new(key)))
+    }
+
+    #[staticmethod]
+    fn from_pkcs8(der: &[u8]) -> PyResult<Self> {
+        Ok(Self(Arc::new(keys::PrivateKey::from_pkcs8(der)?)))
+    }
+
+    #[getter]
+    fn algorithm(&self) -> String {
+        self.0.algorithm().name()
+    }
+
+    fn public_spki<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.spki())
+    }
+
+    fn sign<'py>(&self, py: Python<'py>, signature_algorithm: &str, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let algorithm = SignatureAlgorithm::parse(signature_algorithm)?;
+        let signature = if self.0.is_slow() || data.len() > 1 << 18 {
+            py.detach(|| self.0.sign(algorithm, data))
+        } else {
+            self.0.sign(algorithm, data)
+        }?;
+        Ok(PyBytes::new(py, &signature))
+    }
+
+    fn export_pkcs8<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.0.export_pkcs8()?))
+    }
+
+    fn seal<'py>(&self, py: Python<'py>, key: &SymmetricKey, aad: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &key.0.encrypt(&self.0.export_pkcs8()?, aad)?))
+    }
+
+    #[staticmethod]
+    fn unseal(key: &SymmetricKey, sealed: &[u8], aad: &[u8]) -> PyResult<Self> {
+        Ok(Self(Arc::new(keys::PrivateKey::from_pkcs8(&key.0.decrypt(sealed, aad)?)?)))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<PrivateKey {}>", self.0.algorithm().name())
+    }
+}
+
+/// A public key.
+#[pyclass(frozen, module = "pycryptoutil._core")]
+pub struct PublicKey(keys::PublicKey);
+
+#[pymethods]
+impl PublicKey {
+    #[staticmethod]
+    fn from_spki(der: &[u8]) -> PyResult<Self> {
+        Ok(Self(keys::PublicKey::from_spki(der)?))
+    }
+
+    #[getter]
+    fn algorithm(&self) -> String {
+        self.0.algorithm().name()
+    }
+
+    fn spki<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.spki())
+    }
+
+    fn verify(&self, py: Python<'_>, signature_algorithm: &str, data: &[u8], signature: &[u8]) -> PyResult<()> {
+        let algorithm = SignatureAlgorithm::parse(signature_algorithm)?;
+        if data.len() > 1 << 18 {
+            py.detach(|| self.0.verify(algorithm, data, signature))?;
+        } else {
+            self.0.verify(algorithm, data, signature)?;
+        }
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<PublicKey {}>", self.0.algorithm().name())
+    }
+}
