@@ -63,7 +63,7 @@ def main() -> int:
         console.print(f"[dim]running {path.relative_to(HERE)} …[/dim]")
         try:
             rows += load(path).run()
-        except Exception:  # noqa: BLE001  one broken bench must not hide the others
+        except Exception:
             failed = True
             console.print_exception(max_frames=5)
     table = Table(title="pycryptoutil bench: every ratio against a limit or a peer of this run")

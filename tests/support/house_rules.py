@@ -40,9 +40,9 @@ def complaints() -> Iterator[str]:
         if count > MAX_FILE:
             yield f"{name}: {count} lines, more than {MAX_FILE}"
         text = path.read_text(encoding="utf-8")
-        if re.search(r"^\s*(from|import) sqlalchemy", text, re.M) and not SQL_HOMES.search(name):
+        if re.search(r"^\s*(from|import) sqlalchemy", text, re.MULTILINE) and not SQL_HOMES.search(name):
             yield f"{name}: SQLAlchemy outside storage/ and stores"
-        if re.search(r"^\s*(from|import) asn1crypto", text, re.M) and not ASN1_HOMES.search(name):
+        if re.search(r"^\s*(from|import) asn1crypto", text, re.MULTILINE) and not ASN1_HOMES.search(name):
             yield f"{name}: asn1crypto outside der.py, cms.py and codec.py"
     folders: dict[Path, int] = {}
     for path in tracked("pycryptoutil/services/*.py"):
