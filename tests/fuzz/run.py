@@ -1,7 +1,7 @@
 """``python -m tests.fuzz.run --seconds N``: every target for N seconds, or those named with ``--target``.
 
 With atheris (dependency group ``fuzz``) each target runs coverage-guided in a process of its own; without it, over
-deterministic mutations of its seeds. A finding is written to ``.fuzz/<target>-<digest>`` and makes the exit code 1.
+deterministic mutations of its seeds. A finding is written to ``.dev/fuzz/<target>-<digest>`` and makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from pathlib import Path
 from tests.fuzz.mutate import mutations
 from tests.fuzz.targets import TARGETS, run_one
 
-FINDINGS = Path(".fuzz")
+FINDINGS = Path(".dev/fuzz")
 
 
 def main() -> int:
@@ -50,7 +51,7 @@ def _plain(name: str, seconds: int) -> str:
         try:
             run_one(name, data)
         except Exception:
-            FINDINGS.mkdir(exist_ok=True)
+            FINDINGS.mkdir(parents=True, exist_ok=True)
             path = FINDINGS / f"{name}-{hashlib.sha256(data).hexdigest()[:16]}"
             path.write_bytes(data)
             traceback.print_exc()
@@ -69,8 +70,8 @@ def _guided(name: str, seconds: int) -> str:
         timeout=seconds + 300,
     )
     if done.returncode == 0:
-        last = [line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith("#")]
-        return f"ok, {last[-1][:60] if last else ''}"
+        progress = re.findall(r"^#\d+\s+DONE.*$", done.stderr.decode(errors="replace"), re.MULTILINE)
+        return f"ok, {' '.join(progress[-1].split()) if progress else ''}"
     sys.stderr.buffer.write(done.stderr[-4000:])
     return f"FINDING in {FINDINGS}/"
 
@@ -80,7 +81,7 @@ def _atheris_child(name: str, seconds: int) -> int:
 
     # tests.fuzz.targets is imported already, so its modules are instrumented function by function
     atheris.instrument_all()
-    FINDINGS.mkdir(exist_ok=True)
+    FINDINGS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(TARGETS[name].seeds()):
             (Path(corpus) / str(number)).write_bytes(seed)
