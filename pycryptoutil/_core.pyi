@@ -1,7 +1,8 @@
 """The Rust core. Every failure raises pycryptoutil.errors.CoreError, which is a Fault. Imported only by crypto/."""
 
+import os
 from collections.abc import Iterable, Sequence
-from typing import final
+from typing import Self, final
 
 BUILD_DIGEST: str  # hex SHA-256 over the Rust sources the binary was built from
 FIPS: bool  # built with the FIPS module
@@ -18,7 +19,9 @@ class PrivateKey:
     def from_pkcs8(der: bytes) -> PrivateKey: ...
     @property
     def algorithm(self) -> str: ...
+    @property
     def public_spki(self) -> bytes: ...
+    def public_key(self) -> PublicKey: ...
     def sign(self, signature_algorithm: str, data: bytes) -> bytes: ...
     def export_pkcs8(self) -> bytes: ...
     def seal(self, key: SymmetricKey, aad: bytes) -> bytes:
@@ -32,6 +35,7 @@ class PublicKey:
     def from_spki(der: bytes) -> PublicKey: ...
     @property
     def algorithm(self) -> str: ...
+    @property
     def spki(self) -> bytes: ...
     def verify(self, signature_algorithm: str, data: bytes, signature: bytes) -> None: ...
 
@@ -65,10 +69,9 @@ def constant_time_equal(left: bytes, right: bytes) -> bool: ...
 def shamir_split(secret: bytes, shares: int, threshold: int) -> list[bytes]: ...
 def shamir_combine(shares: Sequence[bytes]) -> bytes: ...
 
-@final
 class CertificateSigner:
     """Builds and signs certificates for one issuer; the constant parts are encoded once and patched."""
-    def __init__(self, key: PrivateKey, signature_algorithm: str, issuer: bytes) -> None:
+    def __new__(cls, key: PrivateKey, signature_algorithm: str, issuer: bytes) -> Self:
         """issuer: DER Name."""
     def tbs(
         self, serial: bytes, not_before: int, not_after: int, subject: bytes, spki: bytes, extensions: bytes
@@ -78,10 +81,9 @@ class CertificateSigner:
     def sign(self, tbs: bytes) -> bytes:
         """DER Certificate over exactly these bytes."""
 
-@final
 class OcspSigner:
     """Builds and signs basic OCSP responses (RFC 6960 section 4.2.1) by key hash."""
-    def __init__(self, key: PrivateKey, signature_algorithm: str, certificates: Sequence[bytes]) -> None:
+    def __new__(cls, key: PrivateKey, signature_algorithm: str, certificates: Sequence[bytes]) -> Self:
         """certificates: DER, put into BasicOCSPResponse.certs (empty for a CA-signed response)."""
     def sign(self, singles: Sequence[SingleStatus], produced_at: int, nonce: bytes | None = None, extensions: bytes = b"") -> bytes:
         """A whole DER OCSPResponse. extensions: DER of further responseExtensions, concatenated Extension values."""
@@ -103,7 +105,7 @@ def build_crl(
     Memory peaks near the size of the result."""
 
 def build_crl_file(
-    path: str, key: PrivateKey, signature_algorithm: str, issuer: bytes, this_update: int, next_update: int,
+    path: str | os.PathLike[str], key: PrivateKey, signature_algorithm: str, issuer: bytes, this_update: int, next_update: int,
     extensions: bytes, entries: Iterable[CrlEntry | bytes],
 ) -> int:
     """The same into a file (fsynced, renamed into place) in bounded memory; returns its length.

@@ -41,6 +41,7 @@ __all__ = [
     "hkdf",
     "hmac",
     "load_pkcs8",
+    "require_equal",
     "shamir_combine",
     "shamir_split",
     "verify",
@@ -49,10 +50,7 @@ __all__ = [
 
 def generate(algorithm: KeyAlgorithm | str) -> PrivateKey:
     """Generate a key; Fault(BAD_ALGORITHM) for what the policy does not list."""
-    if algorithm not in policy.GENERATED:
-        detail = f"keys of {algorithm[:40]!r} are not generated"
-        raise Fault(FaultKind.BAD_ALGORITHM, detail, "the algorithm is not supported")
-    return PrivateKey.generate(algorithm)
+    return PrivateKey.generate(policy.key_algorithm(algorithm))
 
 
 def load_pkcs8(der: bytes) -> PrivateKey:
@@ -61,14 +59,20 @@ def load_pkcs8(der: bytes) -> PrivateKey:
     The same weaknesses are refused as in a subject's key.
     """
     key = PrivateKey.from_pkcs8(der)
-    policy.check_public_key(key.public_spki())
+    policy.check_public_key(key.public_spki)
     return key
+
+
+def require_equal(left: bytes, right: bytes) -> None:
+    """Raise Fault(BAD_SIGNATURE) unless both are the same, in constant time."""
+    if not constant_time_equal(left, right):
+        raise Fault(FaultKind.BAD_SIGNATURE, "values differ")
 
 
 def verify(spki: bytes, signature_algorithm: str, data: bytes, signature: bytes) -> None:
     """Raise Fault(BAD_SIGNATURE) unless ``signature`` is over ``data``; BAD_ALGORITHM, WEAK_KEY, MALFORMED before."""
     info = algorithms.key_info(spki)
-    chosen = policy.check_verifies(info.algorithm, signature_algorithm)
+    chosen = policy.check_verification(info.algorithm, signature_algorithm)
     if chosen is policy.SignatureAlgorithm.ED448:
         algorithms.verify(spki, policy.signature_identifier(chosen), data, signature)
         return

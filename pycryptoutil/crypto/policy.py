@@ -1,6 +1,6 @@
 """The one algorithm policy. Every generate, sign, verify, wrap and hash asks here; nothing else lists algorithms.
 
-How an algorithm is written in bytes is :mod:`pycryptoutil_protocols.algorithms`; whether it may be used is decided here.
+How an algorithm is written in bytes is :mod:`pycryptoutil_protocols.algorithms`; what may be used is decided here.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import math
 from functools import lru_cache
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pycryptoutil_protocols import algorithms
+from pycryptoutil_protocols.der import read_sequence
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil import _core
@@ -31,7 +32,6 @@ class KeyAlgorithm(enum.StrEnum):
     EC_P384 = "EC-P384"
     EC_P521 = "EC-P521"
     ED25519 = "Ed25519"
-    ED448 = "Ed448"  # in certificates for others; there are no private keys of it here
     ML_DSA_44 = "ML-DSA-44"
     ML_DSA_65 = "ML-DSA-65"
     ML_DSA_87 = "ML-DSA-87"
@@ -88,52 +88,43 @@ _SIGNS: Final[dict[KeyAlgorithm, tuple[SignatureAlgorithm, ...]]] = {
     KeyAlgorithm.EC_P384: (_S.ECDSA_SHA384,),
     KeyAlgorithm.EC_P521: (_S.ECDSA_SHA512,),
     KeyAlgorithm.ED25519: (_S.ED25519,),
-    KeyAlgorithm.ED448: (),
     KeyAlgorithm.ML_DSA_44: (_S.ML_DSA_44,),
     KeyAlgorithm.ML_DSA_65: (_S.ML_DSA_65,),
     KeyAlgorithm.ML_DSA_87: (_S.ML_DSA_87,),
 }
-# what is believed from others, by the key's family
-_VERIFIES: Final[dict[KeyAlgorithm, tuple[SignatureAlgorithm, ...]]] = {
-    **_SIGNS,
-    KeyAlgorithm.EC_P256: _ECDSA,
-    KeyAlgorithm.EC_P384: _ECDSA,
-    KeyAlgorithm.EC_P521: _ECDSA,
-    KeyAlgorithm.ED448: (_S.ED448,),
-}
-
-GENERATED: Final = frozenset(algorithm for algorithm, signs in _SIGNS.items() if signs)
-"""The algorithms that keys are generated and imported for."""
+# what else is certified for others: keys that do not sign, and one that this core has no private keys of
+_SUBJECTS_ONLY: Final = frozenset({"Ed448", "X25519", "X448", "ML-KEM-512", "ML-KEM-768", "ML-KEM-1024"})
 
 
-def default_signature(key_algorithm: KeyAlgorithm | str) -> SignatureAlgorithm:
-    """Return what a key signs with when nothing else is asked; Fault(BAD_ALGORITHM) for keys that do not sign here."""
-    signs = _SIGNS[parse_key_algorithm(key_algorithm)]
-    if not signs:
-        raise _refused(f"{key_algorithm} does not sign here")
-    return signs[0]
+def default_signature(key: KeyAlgorithm | str) -> SignatureAlgorithm:
+    """Return what a key signs with when nothing else is asked."""
+    return _SIGNS[_rounded(key)][0]
 
 
-def signatures_of(key_algorithm: KeyAlgorithm | str) -> tuple[SignatureAlgorithm, ...]:
+def signatures_of(key: KeyAlgorithm | str) -> tuple[SignatureAlgorithm, ...]:
     """Return everything that such a key may sign with, the default first."""
-    return _SIGNS[parse_key_algorithm(key_algorithm)]
+    return _SIGNS[_rounded(key)]
 
 
-def parse_key_algorithm(name: str) -> KeyAlgorithm:
-    """Return the member of that name; RSA of another size counts as the largest size that it reaches."""
+def key_algorithm(name: str) -> KeyAlgorithm:
+    """Return the algorithm of that name, for keys of our own; Fault(BAD_ALGORITHM)."""
     try:
         return KeyAlgorithm(name)
     except ValueError:
-        pass
+        raise _refused(f"key algorithm {name[:40]!r}") from None
+
+
+def _rounded(name: str) -> KeyAlgorithm:
+    """Return the algorithm of that name, where RSA of another size counts as the largest size that it reaches."""
     family, _, bits = name.partition("-")
     if family == "RSA" and bits.isascii() and bits.isdigit() and len(bits) < 6:
         for algorithm in (KeyAlgorithm.RSA_4096, KeyAlgorithm.RSA_3072, KeyAlgorithm.RSA_2048):
             if int(bits) >= int(algorithm.removeprefix("RSA-")):
                 return algorithm
-    raise _refused(f"key algorithm {name[:40]!r}")
+    return key_algorithm(name)
 
 
-def parse_signature_algorithm(name: str) -> SignatureAlgorithm:
+def signature_algorithm(name: str) -> SignatureAlgorithm:
     """Return the member of that name."""
     try:
         return SignatureAlgorithm(name)
@@ -141,69 +132,78 @@ def parse_signature_algorithm(name: str) -> SignatureAlgorithm:
         raise _refused(f"signature algorithm {name[:40]!r}") from None
 
 
-def parse_hash(name: str) -> Hash:
-    """Return the member of that name."""
+def check_hash(name: str) -> Hash:
+    """Return the hash of that name if it may protect something; Fault(BAD_ALGORITHM)."""
     try:
         return Hash(name)
     except ValueError:
         raise _refused(f"hash {name[:40]!r}") from None
 
 
-def check_signs(key_algorithm: str, signature_algorithm: str) -> SignatureAlgorithm:
+def check_signature(key: KeyAlgorithm | str, signature: SignatureAlgorithm | str) -> SignatureAlgorithm:
     """Return the signature algorithm if a key of ours may sign with it, else Fault(BAD_ALGORITHM)."""
-    chosen = parse_signature_algorithm(signature_algorithm)
-    if chosen not in signatures_of(key_algorithm):
-        raise _refused(f"{key_algorithm} does not sign with {chosen}")
+    chosen = signature_algorithm(signature)
+    if chosen not in signatures_of(key):
+        raise _refused(f"{key} does not sign with {chosen}")
     return chosen
 
 
-def check_verifies(key_algorithm: str, signature_algorithm: str) -> SignatureAlgorithm:
-    """Return the signature algorithm if it is believed from such a key, else Fault(BAD_ALGORITHM)."""
-    chosen = parse_signature_algorithm(signature_algorithm)
-    if chosen not in _VERIFIES[parse_key_algorithm(key_algorithm)]:
-        raise _refused(f"{chosen} with a key of {key_algorithm}")
+def check_verification(key: KeyAlgorithm | str, signature: SignatureAlgorithm | str) -> SignatureAlgorithm:
+    """Return the signature algorithm if it is believed from such a key, else Fault(BAD_ALGORITHM).
+
+    Others may pair a curve with the hash of another strength (RFC 5480 section 4 only recommends the same).
+    """
+    chosen = signature_algorithm(signature)
+    if key == "Ed448":
+        believed: tuple[SignatureAlgorithm, ...] = (_S.ED448,)
+    elif key.startswith("EC-"):
+        believed = _ECDSA if key_algorithm(key) else ()
+    else:
+        believed = signatures_of(key)
+    if chosen not in believed:
+        raise _refused(f"{chosen} with a key of {key}")
     return chosen
 
 
-def check_signature_algorithm(identifier: bytes, spki: bytes | None = None) -> SignatureAlgorithm:
-    """Read a DER AlgorithmIdentifier, of a CSR for example; with ``spki``, it must go with that key.
+def check_request_signature(identifier: bytes, spki: bytes | None = None) -> SignatureAlgorithm:
+    """Read a peer's DER AlgorithmIdentifier, of a CSR for example; with ``spki``, it must go with that key.
 
     Fault(BAD_ALGORITHM) for SHA-1, MD5, SHA-3, odd RSASSA-PSS parameters and whatever else is not listed here.
     """
-    chosen = parse_signature_algorithm(algorithms.decode_signature(identifier).name)
+    chosen = signature_algorithm(algorithms.decode_signature(identifier).name)
     if spki is not None:
-        check_verifies(algorithms.key_info(spki).algorithm, chosen)
+        check_verification(algorithms.key_info(spki).algorithm, chosen)
     return chosen
 
 
 @lru_cache(maxsize=32)
-def signature_identifier(signature_algorithm: str) -> bytes:
+def signature_identifier(signature: str) -> bytes:
     """DER AlgorithmIdentifier of a signature algorithm."""
-    return algorithms.signature_identifier(parse_signature_algorithm(signature_algorithm))
+    return algorithms.signature_identifier(signature_algorithm(signature))
 
 
-def check_public_key(spki: bytes) -> KeyAlgorithm:
-    """Return what a subject's key is; Fault(WEAK_KEY, BAD_ALGORITHM, MALFORMED) if it must not be certified.
+def check_public_key(spki: bytes) -> algorithms.KeyInfo:
+    """Return the facts of a subject's key; Fault(WEAK_KEY, BAD_ALGORITHM, MALFORMED) if it must not be certified.
 
     RSA from 2048 to 8192 bits is accepted, with an odd exponent over 2^16 (FIPS 186-5), unless its modulus shows one of
     the known weaknesses: small factors, close primes, or the fingerprint of ROCA (CVE-2017-15361).
     """
     info = algorithms.key_info(spki)
-    algorithm = parse_key_algorithm(info.algorithm)
     if info.pss_only:
         raise _refused("a public key restricted to RSASSA-PSS")
-    if algorithm is KeyAlgorithm.ED448:
+    if info.algorithm in _SUBJECTS_ONLY:
         try:
             load_der_public_key(spki)
-        except ValueError as error:
-            raise Fault(FaultKind.MALFORMED, f"Ed448 key: {error}", "the public key cannot be read") from None
-        return algorithm
+        except (ValueError, UnsupportedAlgorithm) as error:
+            detail = f"{info.algorithm} key: {error}"
+            raise Fault(FaultKind.MALFORMED, detail, "the public key cannot be read") from None
+        return info
+    _rounded(info.algorithm)
     _core.PublicKey.from_spki(spki)  # canonical encoding; the point is on its curve
     if info.family == "RSA":
-        key = load_der_public_key(spki)
-        if isinstance(key, rsa.RSAPublicKey):
-            _check_modulus(key.public_numbers().n)
-    return algorithm
+        modulus = read_sequence(info.key).any("modulus").integer()
+        _check_modulus(modulus)
+    return info
 
 
 def _primes(limit: int) -> list[int]:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
+from typing import Self, TypeAlias
 
 from pycryptoutil import _core
 from pycryptoutil.crypto import policy
 from pycryptoutil.crypto.keys import PrivateKey
 
-CertificateSigner = _core.CertificateSigner
-OcspSigner = _core.OcspSigner
-build_crl = _core.build_crl
-build_crl_file = _core.build_crl_file
+SingleStatus: TypeAlias = tuple[bytes, int, int, int, int, int, bytes]
+"""(CertID DER, 0 good 1 revoked 2 unknown, revoked at, reason or -1, thisUpdate, nextUpdate or 0, singleExtensions);
+times are Unix seconds."""
+
+CrlEntry: TypeAlias = tuple[bytes, int, int, int]
+"""(serial magnitude, revoked at, reason or -1, invalidity date or 0); times are Unix seconds."""
+
 check_crl_entries = _core.check_crl_entries
 encode_crl_entries = _core.encode_crl_entries
 
 __all__ = [
     "CertificateSigner",
+    "CrlEntry",
     "KeySigner",
     "OcspSigner",
+    "SingleStatus",
     "build_crl",
     "build_crl_file",
     "check_crl_entries",
@@ -35,8 +42,13 @@ class KeySigner:
     def __init__(self, key: PrivateKey, signature_algorithm: str = "") -> None:
         """Without ``signature_algorithm`` the policy's default; Fault(BAD_ALGORITHM) for one that does not fit."""
         chosen = signature_algorithm or policy.default_signature(key.algorithm)
-        self._algorithm = policy.check_signs(key.algorithm, chosen)
+        self._algorithm = policy.check_signature(key.algorithm, chosen)
         self._key = key
+
+    @property
+    def key(self) -> PrivateKey:
+        """The key."""
+        return self._key
 
     @property
     def signature_algorithm(self) -> str:
@@ -46,7 +58,7 @@ class KeySigner:
     @property
     def public_spki(self) -> bytes:
         """DER SubjectPublicKeyInfo."""
-        return self._key.public_spki()
+        return self._key.public_spki
 
     def sign(self, data: bytes) -> bytes:
         """Sign ``data``; ECDSA signatures are DER (RFC 3279 section 2.2.3)."""
@@ -56,10 +68,57 @@ class KeySigner:
         return f"KeySigner({self._key.algorithm}, {self._algorithm})"
 
 
+class CertificateSigner(_core.CertificateSigner):
+    """Builds and signs the certificates of one issuer; what is constant is encoded once."""
+
+    def __new__(cls, signer: KeySigner, issuer: bytes) -> Self:
+        """``issuer`` is its DER Name."""
+        return super().__new__(cls, signer.key, signer.signature_algorithm, issuer)
+
+
+class OcspSigner(_core.OcspSigner):
+    """Builds and signs the OCSP responses of one responder (RFC 6960 section 4.2.1), named by its key."""
+
+    def __new__(cls, signer: KeySigner, certificates: Sequence[bytes]) -> Self:
+        """``certificates``: DER, sent along, the responder's own first; empty when the CA itself answers."""
+        return super().__new__(cls, signer.key, signer.signature_algorithm, certificates)
+
+
+def build_crl(
+    signer: KeySigner,
+    issuer: bytes,
+    this_update: int,
+    next_update: int,
+    extensions: bytes,
+    entries: Iterable[CrlEntry | bytes],
+) -> bytes:
+    """Return a DER CertificateList. An entry is a tuple, or octets from :func:`encode_crl_entries`.
+
+    Times are Unix seconds; ``extensions`` is DER SEQUENCE OF Extension. Memory peaks near the size of the result.
+    """
+    return _core.build_crl(
+        signer.key, signer.signature_algorithm, issuer, this_update, next_update, extensions, entries
+    )
+
+
+def build_crl_file(
+    path: str | os.PathLike[str],
+    signer: KeySigner,
+    issuer: bytes,
+    this_update: int,
+    next_update: int,
+    extensions: bytes,
+    entries: Iterable[CrlEntry | bytes],
+) -> int:
+    """Write the same to a file in bounded memory, durable and renamed into place; return its length in octets."""
+    return _core.build_crl_file(
+        path, signer.key, signer.signature_algorithm, issuer, this_update, next_update, extensions, entries
+    )
+
+
 def encode_crl_entry(serial: bytes, revoked_at: int, reason: int = -1, invalidity: int = 0) -> bytes:
     """Encode one entry as :func:`build_crl` takes it back: times in Unix seconds, a reason of RFC 5280 section 5.3.1.
 
     A store that keeps these octets beside each revocation makes a large list four times as fast as tuples do.
     """
-    entries: Iterable[_core.CrlEntry] = ((serial, revoked_at, reason, invalidity),)
-    return encode_crl_entries(entries)
+    return encode_crl_entries(((serial, revoked_at, reason, invalidity),))

@@ -35,8 +35,13 @@ impl PrivateKey {
         self.0.algorithm().name()
     }
 
+    #[getter]
     fn public_spki<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.0.spki())
+    }
+
+    fn public_key(&self) -> PyResult<PublicKey> {
+        PublicKey::from_spki(self.0.spki())
     }
 
     fn sign<'py>(&self, py: Python<'py>, signature_algorithm: &str, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
@@ -83,6 +88,7 @@ impl PublicKey {
         self.0.algorithm().name()
     }
 
+    #[getter]
     fn spki<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.0.spki())
     }

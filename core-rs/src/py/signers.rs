@@ -10,7 +10,7 @@ use crate::ocsp::{Single, Status};
 use crate::{cert, ocsp};
 
 /// Builds and signs certificates for one issuer.
-#[pyclass(frozen, module = "pycryptoutil._core")]
+#[pyclass(frozen, subclass, module = "pycryptoutil._core")]
 pub struct CertificateSigner(cert::CertificateSigner);
 
 #[pymethods]
@@ -56,7 +56,7 @@ fn single<'a>(tuple: &'a SingleTuple) -> PyResult<Single<'a>> {
 }
 
 /// Builds and signs basic OCSP responses by key hash.
-#[pyclass(frozen, module = "pycryptoutil._core")]
+#[pyclass(frozen, subclass, module = "pycryptoutil._core")]
 pub struct OcspSigner(ocsp::OcspSigner);
 
 #[pymethods]
