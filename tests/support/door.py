@@ -253,7 +253,7 @@ class Door:
         response: Response | None = exchange.response
         assert response is not None
         lines = [line.partition(": ") for line in exchange.security.split("\r\n") if line]
-        fields = [*response.headers, *((name, value) for name, _, value in lines)]
+        fields = [*response.headers, *exchange.extra_headers, *((name, value) for name, _, value in lines)]
         if response.media_type:
             fields.append(("Content-Type", response.media_type))
         body: bytes | Iterator[bytes] = response.body

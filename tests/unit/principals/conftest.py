@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from pycryptoutil.services.learn_ps import SERVICE
 from tests.support.databases import Databases
 from tests.support.door import Door
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One iteration in place of hundreds of thousands, but in tests whose name says that they look at the cost."""
+    if request.node.name.startswith("test_dear"):
+        return
+    real = hashlib.pbkdf2_hmac
+
+    def cheap(name: str, secret: bytes, salt: bytes, _: int, length: int) -> bytes:
+        return real(name, secret, salt, 1, length)
+
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", cheap)
 
 
 @pytest.fixture
