@@ -88,7 +88,8 @@ def generate(
 
     ValueError when two routes have one name, or one method at one path.
     """
-    table = sorted((route for route in routes if route.gate is not Gate.ADMIN), key=_order)
+    public = [route for route in routes if route.gate is not Gate.ADMIN]
+    table = sorted(public, key=_order)
     schemas, definitions = _schemas(table)
     paths: dict[str, dict[str, Any]] = {}
     names: set[str] = set()
@@ -103,7 +104,7 @@ def generate(
             if method.lower() in item:
                 raise ValueError(f"{method} {_path(route)} is routed twice")
             item[method.lower()] = _operation(route, method, schemas, alone=len(route.methods) == 1)
-    tags = sorted({route.tag for route in table if route.tag})
+    tags = dict.fromkeys(route.tag for route in public if route.tag)  # in the table's order: the service's own first
     return {
         "openapi": VERSION,
         "info": {

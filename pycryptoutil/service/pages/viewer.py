@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ class Field:
     required: bool
     description: str
     place: str = ""
+    parts: tuple[tuple[str, bool], ...] = ()  # the type, cut where it names a schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class View:
     title: str
     description: str
     groups: tuple[tuple[str, tuple[Operation, ...]], ...]
+    schemas: tuple[tuple[str, str, tuple[Field, ...]], ...]
     scopes: tuple[tuple[str, str], ...]
 
 
@@ -82,6 +85,7 @@ def view(document: Mapping[str, Any]) -> View:
         document["info"]["title"],
         document["info"]["description"],
         tuple((tag, tuple(operations)) for tag, operations in groups.items() if operations),
+        reader.schemas(),
         tuple(document["x-scopes"].items()),
     )
 
@@ -89,6 +93,19 @@ def view(document: Mapping[str, Any]) -> View:
 class _Reader:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
+        names = "|".join(sorted(map(re.escape, document["components"]["schemas"]), key=len, reverse=True))
+        self._names = re.compile(rf"\b({names})\b")
+
+    def field(self, name: str, node: Mapping[str, Any], required: bool, place: str = "") -> Field:
+        """Describe one member or parameter."""
+        said = self.type_of(node.get("schema", node))
+        parts = tuple((text, index % 2 == 1) for index, text in enumerate(self._names.split(said)) if text)
+        return Field(name, said, required, _describe(node), place, parts)
+
+    def schemas(self) -> tuple[tuple[str, str, tuple[Field, ...]], ...]:
+        """Return every schema of the document: name, description, members."""
+        found = self._document["components"]["schemas"]
+        return tuple((name, str(one.get("description", "")), self.fields(one)) for name, one in found.items())
 
     def follow(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what a reference names, else the node itself."""
@@ -126,10 +143,7 @@ class _Reader:
         """Return the members of an object schema."""
         schema = self.follow(node)
         required = schema.get("required", ())
-        return tuple(
-            Field(name, self.type_of(one), name in required, _describe(one))
-            for name, one in schema.get("properties", {}).items()
-        )
+        return tuple(self.field(name, one, name in required) for name, one in schema.get("properties", {}).items())
 
     def bodies(self, node: Mapping[str, Any]) -> tuple[Body, ...]:
         """Return the media types of a request or response."""
@@ -145,8 +159,7 @@ class _Reader:
         paths = (SERVICE_SERVER + path, BROWSER_SERVER + path) if relative else (path,)
         request = self.bodies(node.get("requestBody", {}))
         parameters = tuple(
-            Field(one["name"], self.type_of(one["schema"]), one.get("required", False), _describe(one), one["in"])
-            for one in node.get("parameters", ())
+            self.field(one["name"], one, one.get("required", False), one["in"]) for one in node.get("parameters", ())
         )
         answers = tuple(
             Answer(status, self.follow(one)["description"], self.bodies(self.follow(one)))
