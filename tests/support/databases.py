@@ -14,19 +14,20 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
 import pytest
+
 from pycryptoutil.clock import SystemClock
 from pycryptoutil.storage import Database, migrate
 
 APPLICATION = "application"
 _ADMINISTRATOR = "administrator"
 _READY_SECONDS = 30
+_CLOCK = SystemClock()
 
 
 class MissingPostgresError(Exception):
@@ -111,14 +112,14 @@ class PostgresCluster:
                 cwd="/",
                 start_new_session=True,  # Ctrl-C at the tests is no smart shutdown under them
             )
-        end = time.monotonic() + _READY_SECONDS
+        end = _CLOCK.monotonic() + _READY_SECONDS
         while True:
             try:
                 self.administrator().close()
             except psycopg.OperationalError:
                 assert self._process.poll() is None, (self.directory / "log").read_text()
-                assert time.monotonic() < end, "PostgreSQL does not come up"
-                time.sleep(0.05)
+                assert _CLOCK.monotonic() < end, "PostgreSQL does not come up"
+                _CLOCK.sleep(0.05)
             else:
                 return
 
