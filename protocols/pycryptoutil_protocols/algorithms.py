@@ -185,23 +185,14 @@ def _decode_pss(parameters: Element) -> SignatureAlgorithm:
     reader.end("RSASSA-PSS-params")
     if hash_field is None or mask_field is None:
         raise _bad_algorithm("RSASSA-PSS with SHA-1")  # the default
-    (hash_element,) = _one(hash_field)
-    name = decode_hash(hash_element)
-    (mask_element,) = _one(mask_field)
-    mask, mask_hash = split_algorithm(mask_element)
+    name = decode_hash(hash_field.inner())
+    mask, mask_hash = split_algorithm(mask_field.inner())
     if name == "sha1" or mask != oids.MGF1 or mask_hash is None or decode_hash(mask_hash) != name:
         raise _bad_algorithm("RSASSA-PSS whose mask generation hash differs, or with SHA-1")
-    salt = _one(salt_field)[0].integer() if salt_field else 20
-    if not 0 <= salt <= _MAX_SALT or (trailer is not None and _one(trailer)[0].integer() != 1):
+    salt = salt_field.inner().integer() if salt_field else 20
+    if not 0 <= salt <= _MAX_SALT or (trailer is not None and trailer.inner().integer() != 1):
         raise _bad_algorithm("RSASSA-PSS salt length or trailer")
     return SignatureAlgorithm(f"rsa-pss-{name}", salt)
-
-
-def _one(wrapper: Element) -> tuple[Element]:
-    children = wrapper.children()
-    if len(children) != 1:
-        raise der.malformed("explicit tag around several values")
-    return (children[0],)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,13 @@ class Element:
         """Return a reader of a constructed value's elements."""
         return Reader(self.children())
 
+    def inner(self) -> Element:
+        """Return the one element inside an EXPLICIT tag."""
+        children = self.children()
+        if len(children) != 1:
+            raise malformed("explicit tag around several values, or none")
+        return children[0]
+
     def integer(self) -> int:
         """INTEGER or ENUMERATED, minimally encoded."""
         body = self.content

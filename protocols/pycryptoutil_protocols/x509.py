@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from . import der, names, oids
+from . import algorithms, der, names, oids
 from .der import Element
 from .faults import Fault, FaultKind
+from .ports import Signer
 
 MAX_CERTIFICATE = 128 * 1024  # an SLH-DSA signature has up to 50 kB
 _MAX_EXTENSIONS = 64
@@ -133,3 +134,35 @@ def decode_certificate(encoded: bytes) -> Certificate:
         signature_algorithm=algorithm.encoded,
         signature=signature,
     )
+
+
+def build_tbs(
+    signature_algorithm: str,
+    issuer: bytes,
+    serial: bytes,
+    not_before: int,
+    not_after: int,
+    subject: bytes,
+    spki: bytes,
+    extensions: bytes,
+) -> bytes:
+    """DER TBSCertificate v3: the slow twin of the core's ``CertificateSigner.tbs``, with the same arguments.
+
+    ``serial`` is a big-endian magnitude, times are Unix seconds, ``extensions`` is DER SEQUENCE OF Extension.
+    """
+    return der.sequence(
+        der.explicit(0, der.integer(2)),
+        der.unsigned(serial),
+        algorithms.signature_identifier(signature_algorithm),
+        issuer,
+        der.sequence(der.x509_time(not_before), der.x509_time(not_after)),
+        subject,
+        spki,
+        der.explicit(3, extensions),
+    )
+
+
+def sign_tbs(tbs: bytes, signer: Signer) -> bytes:
+    """DER Certificate over exactly these octets."""
+    algorithm = algorithms.signature_identifier(signer.signature_algorithm)
+    return der.sequence(tbs, algorithm, der.bit_string(signer.sign(tbs)))

@@ -106,3 +106,36 @@ def test_crls_are_the_same(tmp_path: Path, entries: list[CrlEntry], this_update:
     length = core.build_crl_file(path, rust, ISSUER, this_update, next_update, extensions, iter(entries))
     written = path.read_bytes()
     assert (len(written), der.split_sequence(written)[0]) == (length, tbs)
+
+
+@given(
+    st.integers(1, (1 << 159) - 1),
+    TIME,
+    st.integers(1, 10**9),
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).map(
+        lambda text: der.sequence(der.set_of([_common_name(text)]))
+    ),
+    st.lists(st.tuples(st.integers(1, 99), st.booleans(), st.binary(max_size=40)), min_size=1, max_size=5),
+)
+def test_certificates_are_the_same(
+    serial: int, not_before: int, lifetime: int, subject: bytes, extensions: list[tuple[int, bool, bytes]]
+) -> None:
+    rust, python = both("EC-P256", "ecdsa-sha256")
+    magnitude = serial.to_bytes((serial.bit_length() + 7) // 8, "big")
+    encoded = x509.encode_extensions(
+        [x509.Extension(f"1.2.{arc}", critical, value) for arc, critical, value in extensions]
+    )
+    spki = material.spki(material.private_key("RSA-2048"))
+    builder = core.CertificateSigner(rust, ISSUER)
+    tbs = builder.tbs(magnitude, not_before, not_before + lifetime, subject, spki, encoded)
+    assert tbs == x509.build_tbs(
+        "ecdsa-sha256", ISSUER, magnitude, not_before, not_before + lifetime, subject, spki, encoded
+    )
+    outer, algorithm, signature = der.read(builder.sign(tbs)).children()
+    assert outer.encoded == tbs
+    algorithms.verify(python.public_spki, algorithm, tbs, signature.bits())
+    assert der.split_sequence(x509.sign_tbs(tbs, python))[:2] == (tbs, algorithm.encoded)
+
+
+def _common_name(text: str) -> bytes:
+    return der.sequence(der.oid(oids.COMMON_NAME), der.utf8_string(text))

@@ -302,3 +302,43 @@ def test_no_cache_keeps_it_past_its_end_or_the_cap(age: int, left: int, cap: int
 
 def test_no_store() -> None:
     assert dict(caching.no_store()) == {"content-type": "application/ocsp-response", "cache-control": "no-store"}
+
+
+SUCCESS = der.read(RESPONSE)
+BASIC = der.read(SUCCESS.children()[1].inner().children()[1].octets())
+
+
+def rebuilt(tbs_index: int, part: bytes) -> bytes:
+    """The response with one element of its ResponseData replaced."""
+    tbs, *rest = BASIC.children()
+    parts = [child.encoded for child in tbs.children()]
+    parts[tbs_index] = part
+    basic = der.sequence(der.sequence(*parts), *(child.encoded for child in rest))
+    body = der.sequence(der.oid(oids.OCSP_BASIC), der.octet_string(basic))
+    return der.sequence(der.enumerated(0), der.explicit(0, body))
+
+
+@pytest.mark.parametrize(
+    ("encoded", "kind"),
+    [
+        (der.sequence(der.enumerated(4)), FaultKind.MALFORMED),
+        (der.sequence(der.enumerated(0)), FaultKind.MALFORMED),
+        (der.sequence(der.integer(1)), FaultKind.MALFORMED),
+        (
+            der.sequence(der.enumerated(0), der.explicit(0, der.sequence(der.oid("1.2.3"), der.octet_string(b"")))),
+            FaultKind.UNSUPPORTED,
+        ),
+        (rebuilt(0, der.explicit(0, der.integer(1)) + der.explicit(2, der.octet_string(b""))), FaultKind.UNSUPPORTED),
+        (rebuilt(0, b""), FaultKind.MALFORMED),
+        (rebuilt(0, der.explicit(1, der.sequence()) + der.explicit(2, der.octet_string(b""))), FaultKind.MALFORMED),
+        (rebuilt(1, der.x509_time(UNIX)), FaultKind.MALFORMED),  # UTCTime
+        (
+            rebuilt(2, der.sequence(der.sequence(own(1), der.implicit(3, b""), der.generalized_time(UNIX)))),
+            FaultKind.MALFORMED,
+        ),
+    ],
+)
+def test_responses_that_are_refused(encoded: bytes, kind: FaultKind) -> None:
+    with pytest.raises(Fault) as caught:
+        response.decode_response(encoded)
+    assert caught.value.kind is kind

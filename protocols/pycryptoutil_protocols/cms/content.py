@@ -23,12 +23,4 @@ def split_content_info(encoded: bytes, expected: str = "") -> tuple[str, Element
     reader.end("ContentInfo")
     if expected and kind != expected:
         raise Fault(FaultKind.UNSUPPORTED, f"CMS content type {kind}", "another CMS content type is expected")
-    return kind, only(wrapper)
-
-
-def only(wrapper: Element) -> Element:
-    """Return the one value inside an explicit tag."""
-    children = wrapper.children()
-    if len(children) != 1:
-        raise der.malformed("explicit tag around several values")
-    return children[0]
+    return kind, wrapper.inner()

@@ -21,7 +21,7 @@ from pycryptoutil_protocols.attributes import decode_attributes, single_value
 from pycryptoutil_protocols.der import Element
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
-from .content import only, split_content_info
+from .content import split_content_info
 from .recipients import CIPHER_NAMES, CIPHERS, KDF_HASHES, TAG_LENGTH, WRAPS, shared_info
 
 _MAX_RECIPIENTS = 32
@@ -163,14 +163,14 @@ def _recipient_name(element: Element) -> tuple[bytes, bytes]:
 def _decode_agreement(element: Element) -> tuple[RecipientInfo, ...]:
     reader = element.reader()
     reader.take(der.INTEGER, "version")
-    originator = only(reader.take(der.context(0), "originator"))
+    originator = reader.take(der.context(0), "originator").inner()
     material = reader.optional(der.context(1))
     algorithm = reader.take(der.SEQUENCE, "keyEncryptionAlgorithm").encoded
     keys = reader.take(der.SEQUENCE, "recipientEncryptedKeys").children()
     reader.end("KeyAgreeRecipientInfo")
     if originator.tag != der.context(1) or len(keys) > _MAX_RECIPIENTS:
         raise Fault(FaultKind.UNSUPPORTED, "static-static key agreement", "only an ephemeral originator is supported")
-    ukm = only(material).octets() if material is not None else None
+    ukm = material.inner().octets() if material is not None else None
     found: list[RecipientInfo] = []
     for key in keys:
         inner = key.expect(der.SEQUENCE, "RecipientEncryptedKey").reader()
@@ -237,15 +237,15 @@ def _oaep(parameters: Element | None) -> rsa_padding.OAEP:
     reader = (parameters.expect(der.SEQUENCE, "RSAES-OAEP-params") if parameters else der.read(b"\x30\x00")).reader()
     hash_field, mask_field, label = (reader.optional(der.context(number)) for number in range(3))
     reader.end("RSAES-OAEP-params")
-    hashing = hash_algorithm(decode_hash(only(hash_field)) if hash_field else "sha1")
+    hashing = hash_algorithm(decode_hash(hash_field.inner()) if hash_field else "sha1")
     mask_hash = "sha1"
     if mask_field is not None:
-        oid, inner = split_algorithm(only(mask_field))
+        oid, inner = split_algorithm(mask_field.inner())
         if oid != oids.MGF1 or inner is None:
             raise _bad_algorithm(f"mask generation {oid}")
         mask_hash = decode_hash(inner)
     if label is not None:
-        oid, inner = split_algorithm(only(label))
+        oid, inner = split_algorithm(label.inner())
         if oid != oids.P_SPECIFIED or inner is None or inner.octets():
             raise _bad_algorithm("OAEP label")
     return rsa_padding.OAEP(rsa_padding.MGF1(hash_algorithm(mask_hash)), hashing, None)

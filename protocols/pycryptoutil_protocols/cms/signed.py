@@ -13,7 +13,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.ports import Signer
 from pycryptoutil_protocols.x509 import Certificate
 
-from .content import MAX_CMS, MAX_DEPTH, content_info, only, split_content_info
+from .content import MAX_CMS, MAX_DEPTH, content_info, split_content_info
 
 _MAX_CERTIFICATES = 64
 _MAX_SIGNERS = 16
@@ -92,7 +92,7 @@ def decode_signed_data(encoded: bytes, *, bare: bool = False) -> SignedData:
         raise Fault(FaultKind.TOO_LARGE, "too many certificates or signers", "too many certificates or signers")
     return SignedData(
         content_type=content_type,
-        content=only(wrapper).octets() if wrapper is not None else None,
+        content=wrapper.inner().octets() if wrapper is not None else None,
         certificates=found,
         crls=tuple(one.encoded for one in crls.children() if one.tag == der.SEQUENCE) if crls else (),
         signers=tuple(map(_decode_signer, signers)),

@@ -240,11 +240,11 @@ def decode_fully(encoded: bytes) -> OcspRequest:
     if signature is not None:
         _check_signature_form(signature)
     version = tbs.optional(der.context(0))
-    if version is not None and _only(version).expect(der.INTEGER, "version").integer() != 0:
+    if version is not None and version.inner().expect(der.INTEGER, "version").integer() != 0:
         raise Fault(FaultKind.UNSUPPORTED, "OCSP version", "only version 1 of OCSP exists")
     requestor = tbs.optional(der.context(1))
     if requestor is not None:
-        names.decode_general_name(_only(requestor))
+        names.decode_general_name(requestor.inner())
     wanted = tbs.take(der.SEQUENCE, "requestList").children()
     extensions = _extensions(tbs.optional(der.context(2)))
     tbs.end("tbsRequest")
@@ -261,7 +261,7 @@ def decode_fully(encoded: bytes) -> OcspRequest:
         nonce=_nonce(by_oid.get(oids.OCSP_NONCE)),
         acceptable_responses=_identifiers(by_oid.get(oids.OCSP_RESPONSE)),
         preferred_signatures=_preferred(by_oid.get(oids.OCSP_PREFERRED_SIGNATURE_ALGORITHMS)),
-        requestor_name=_only(requestor).encoded if requestor is not None else None,
+        requestor_name=requestor.inner().encoded if requestor is not None else None,
         signed=signature is not None,
         extensions=extensions,
     )
@@ -278,16 +278,9 @@ _KNOWN = frozenset(
 )
 
 
-def _only(wrapper: Element) -> Element:
-    children = wrapper.children()
-    if len(children) != 1:
-        raise _malformed("explicit tag around several values")
-    return children[0]
-
-
 def _check_signature_form(wrapper: Element) -> None:
     """The signature is not verified (RFC 6960 section 4.1.2 leaves that to the responder), but it must be one."""
-    reader = _only(wrapper).expect(der.SEQUENCE, "Signature").reader()
+    reader = wrapper.inner().expect(der.SEQUENCE, "Signature").reader()
     reader.take(der.SEQUENCE, "signatureAlgorithm")
     reader.take(der.BIT_STRING, "signature").bits()
     reader.optional(der.context(0))
@@ -295,7 +288,7 @@ def _check_signature_form(wrapper: Element) -> None:
 
 
 def _extensions(wrapper: Element | None) -> tuple[Extension, ...]:
-    return x509.decode_extensions(_only(wrapper)) if wrapper is not None else ()
+    return x509.decode_extensions(wrapper.inner()) if wrapper is not None else ()
 
 
 def _decode_single(element: Element) -> CertId:

@@ -81,7 +81,7 @@ def decode_response(encoded: bytes) -> OcspResponse:
         return OcspResponse(status)
     if body is None:
         raise der.malformed("successful OCSPResponse without a body")
-    kind = _only(body).expect(der.SEQUENCE, "ResponseBytes").reader()
+    kind = body.inner().expect(der.SEQUENCE, "ResponseBytes").reader()
     if kind.take(der.OID, "responseType").oid() != oids.OCSP_BASIC:
         raise Fault(FaultKind.UNSUPPORTED, "not a basic OCSP response", "only basic OCSP responses are supported")
     basic = der.read_sequence(kind.take(der.OCTET_STRING, "response").octets(), MAX_RESPONSE)
@@ -97,7 +97,7 @@ def decode_response(encoded: bytes) -> OcspResponse:
 def _decode_tbs(tbs: Element, algorithm: bytes, signature: bytes, certificates: Element | None) -> OcspResponse:
     inner = tbs.reader()
     version = inner.optional(der.context(0))
-    if version is not None and _only(version).integer() != 0:
+    if version is not None and version.inner().integer() != 0:
         raise Fault(FaultKind.UNSUPPORTED, "OCSP response version", "only version 1 of OCSP exists")
     by_name, by_key = inner.optional(der.context(1)), inner.optional(der.context(2))
     if (by_name is None) == (by_key is None):
@@ -106,28 +106,21 @@ def _decode_tbs(tbs: Element, algorithm: bytes, signature: bytes, certificates: 
     singles = tuple(_decode_single(child) for child in inner.take(der.SEQUENCE, "responses").children())
     wrapper = inner.optional(der.context(1))
     inner.end("ResponseData")
-    extensions = x509.decode_extensions(_only(wrapper)) if wrapper is not None else ()
+    extensions = x509.decode_extensions(wrapper.inner()) if wrapper is not None else ()
     nonce = x509.find_extension(extensions, oids.OCSP_NONCE)
     return OcspResponse(
         status=ResponseStatus.SUCCESSFUL,
         tbs=tbs.encoded,
-        responder_name=_only(by_name).expect(der.SEQUENCE, "byName").encoded if by_name else b"",
-        responder_key_hash=_only(by_key).octets() if by_key else b"",
+        responder_name=by_name.inner().expect(der.SEQUENCE, "byName").encoded if by_name else b"",
+        responder_key_hash=by_key.inner().octets() if by_key else b"",
         produced_at=produced_at,
         singles=singles,
         nonce=der.read(nonce.value).octets() if nonce else None,
         extensions=extensions,
         signature_algorithm=algorithm,
         signature=signature,
-        certificates=tuple(one.encoded for one in _only(certificates).children()) if certificates else (),
+        certificates=tuple(one.encoded for one in certificates.inner().children()) if certificates else (),
     )
-
-
-def _only(wrapper: Element) -> Element:
-    children = wrapper.children()
-    if len(children) != 1:
-        raise der.malformed("explicit tag around several values")
-    return children[0]
 
 
 def _decode_single(element: Element) -> SingleResponse:
@@ -140,7 +133,7 @@ def _decode_single(element: Element) -> SingleResponse:
         revoked_at = revoked.take(der.GENERALIZED_TIME, "revocationTime").time()
         why = revoked.optional(der.context(0))
         revoked.end("RevokedInfo")
-        reason = _only(why).expect(der.ENUMERATED, "revocationReason").integer() if why is not None else None
+        reason = why.inner().expect(der.ENUMERATED, "revocationReason").integer() if why is not None else None
         status = CertStatus.REVOKED
     elif choice.encoded in (b"\x80\x00", b"\x82\x00"):
         status = CertStatus(choice.tag & 0x1F)
@@ -156,8 +149,8 @@ def _decode_single(element: Element) -> SingleResponse:
         revoked_at=revoked_at,
         reason=reason,
         this_update=this_update,
-        next_update=_only(until).expect(der.GENERALIZED_TIME, "nextUpdate").time() if until is not None else None,
-        extensions=x509.decode_extensions(_only(wrapper)) if wrapper is not None else (),
+        next_update=until.inner().expect(der.GENERALIZED_TIME, "nextUpdate").time() if until is not None else None,
+        extensions=x509.decode_extensions(wrapper.inner()) if wrapper is not None else (),
     )
 
 
