@@ -43,6 +43,10 @@ class AuthoritySettings(BaseModel):
     crl_days: Annotated[int, Field(ge=1, le=365)] = 7
     crl_refresh_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 24
     ocsp_validity_hours: Annotated[int, Field(ge=8, le=240)] = 24  # nextUpdate - thisUpdate
+    ocsp_signing: Literal["delegated", "ca"] = "delegated"
+    ocsp_never_issued: Literal["unknown", "revoked"] = "unknown"  # revoked: RFC 6960 section 4.4.8
+    ocsp_max_age: Annotated[int, Field(ge=0, le=86400)] = 300  # seconds that HTTP caches may keep a response
+    ocsp_archive_days: Annotated[int, Field(ge=0, le=36525)] = 2557  # archiveCutoff: 7 years past expiry; 0: not stated
     idempotency_hours: Annotated[int, Field(ge=1, le=168)] = 24
 
     @field_validator("distribution_url")

@@ -1,0 +1,183 @@
+"""Statements on CRLs. The store refuses a number that is not greater, and a scope that changed its meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from pycryptoutil_protocols.faults import Fault, FaultKind
+from sqlalchemy import Column, PrimaryKeyConstraint, Row, String, Table, case, func, select, update
+
+from pycryptoutil.authority.store import authorities, crls, metadata, revocation_events
+from pycryptoutil.storage import Instant, Json, Reader, UnitOfWork
+
+FULL: Final = "full"
+MAX_URIS: Final = 16
+_KEPT: Final = 3  # CRLs kept with their bytes: the current one, and what a slow reader may still be at
+
+scopes = Table(
+    "crl_scopes",
+    metadata,
+    Column("tenant_id", String(64), nullable=False),
+    Column("authority_id", String(32), nullable=False),
+    Column("scope", String(32), nullable=False),
+    Column("only", String(16), nullable=False),  # "", ca, user, attribute: what issuingDistributionPoint narrows to
+    Column("uris", Json, nullable=False),  # every name this scope was ever published under, in order
+    Column("scheduled_at", Instant),  # thisUpdate of the last CRL that was due by schedule
+    PrimaryKeyConstraint("authority_id", "scope", name="crl_scopes_pk"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What CRLs of one series cover, and where they are published."""
+
+    only: str
+    uris: tuple[str, ...]
+    scheduled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CrlHead:
+    """A CRL without its bytes."""
+
+    authority_id: str
+    scope: str
+    number: int
+    this_update: datetime
+    next_update: datetime
+    entries: int
+    revocation_seq: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrlRow:
+    """A stored CRL."""
+
+    head: CrlHead
+    der: bytes = field(repr=False)
+
+
+_HEAD_COLUMNS: Final = tuple(crls.c[name] for name in CrlHead.__slots__)
+
+
+def _head(row: Row[Any]) -> CrlHead:
+    values = row._asdict()
+    return CrlHead(**{name: values[name] for name in CrlHead.__slots__})
+
+
+def latest_event_of(reader: Reader, authority_id: str) -> int:
+    """Return the seq of the CA's last revocation event; 0 when there is none."""
+    found = reader.execute(
+        select(func.max(revocation_events.c.seq)).where(
+            revocation_events.c.tenant_id == reader.tenant_id, revocation_events.c.authority_id == authority_id
+        )
+    )
+    return int(found.scalar_one_or_none() or 0)
+
+
+def read_scope(reader: Reader, authority_id: str, scope: str) -> Scope | None:
+    """Return a series' meaning; None before its first CRL."""
+    row = reader.execute(
+        select(scopes.c.only, scopes.c.uris, scopes.c.scheduled_at).where(
+            scopes.c.tenant_id == reader.tenant_id,
+            scopes.c.authority_id == authority_id,
+            scopes.c.scope == scope,
+        )
+    ).one_or_none()
+    return Scope(row.only, tuple(row.uris), row.scheduled_at) if row is not None else None
+
+
+def fix_scope(uow: UnitOfWork, authority_id: str, scope: str, only: str, uri: str) -> Scope:
+    """Return the series' meaning, made at its first CRL.
+
+    A new ``uri`` joins the older ones, since certificates carry those; another ``only`` would silently stop covering
+    certificates and is Fault(CONFLICT).
+    """
+    uow.execute(
+        uow.insert(scopes)
+        .values(tenant_id=uow.tenant_id, authority_id=authority_id, scope=scope, only=only, uris=[uri] if uri else [])
+        .on_conflict_do_nothing()
+    )
+    known = read_scope(uow, authority_id, scope)
+    if known is None or known.only != only:
+        raise Fault(FaultKind.CONFLICT, f"CRL scope {scope} of {authority_id} would change its meaning")
+    if not uri or uri in known.uris:
+        return known
+    uris = (*known.uris, uri)[-MAX_URIS:]
+    uow.execute(
+        update(scopes)
+        .where(scopes.c.tenant_id == uow.tenant_id, scopes.c.authority_id == authority_id, scopes.c.scope == scope)
+        .values(uris=list(uris))
+    )
+    return Scope(known.only, uris, known.scheduled_at)
+
+
+def next_number(uow: UnitOfWork, authority_id: str, floor: int) -> int:
+    """Take the CA's next CRL number: greater than every one before, and at least ``floor``."""
+    number = authorities.c.crl_number
+    taken = uow.execute(
+        update(authorities)
+        .where(authorities.c.tenant_id == uow.tenant_id, authorities.c.id == authority_id)
+        .values(crl_number=case((number + 1 > floor, number + 1), else_=floor))
+        .returning(number)
+    ).scalar_one_or_none()
+    if taken is None:
+        raise Fault(FaultKind.NOT_FOUND, f"no CA {authority_id}", "there is no such certificate authority")
+    return int(taken)
+
+
+def insert(uow: UnitOfWork, row: CrlRow, *, scheduled: bool) -> None:
+    """Publish; Fault(CONFLICT) unless the number is greater than every published one of this series."""
+    head = row.head
+    uow.lock(f"crl:{head.authority_id}:{head.scope}")
+    newest = uow.execute(
+        select(func.max(crls.c.number)).where(
+            crls.c.tenant_id == uow.tenant_id, crls.c.authority_id == head.authority_id, crls.c.scope == head.scope
+        )
+    ).scalar_one_or_none()
+    if newest is not None and head.number <= newest:
+        raise Fault(FaultKind.CONFLICT, f"CRL number {head.number} is not greater than {newest}")
+    values = {name: getattr(head, name) for name in CrlHead.__slots__}
+    uow.execute(crls.insert().values(**values, tenant_id=uow.tenant_id, der=row.der, created_at=uow.clock.now()))
+    if scheduled:
+        uow.execute(
+            update(scopes)
+            .where(
+                scopes.c.tenant_id == uow.tenant_id,
+                scopes.c.authority_id == head.authority_id,
+                scopes.c.scope == head.scope,
+            )
+            .values(scheduled_at=head.this_update)
+        )
+    _drop_old(uow, head)
+
+
+def _drop_old(uow: UnitOfWork, head: CrlHead) -> None:
+    mine = (crls.c.tenant_id == uow.tenant_id, crls.c.authority_id == head.authority_id, crls.c.scope == head.scope)
+    kept = uow.execute(select(crls.c.number).where(*mine).order_by(crls.c.number.desc()).limit(_KEPT)).scalars().all()
+    uow.execute(crls.delete().where(*mine, crls.c.number < min(kept)))
+
+
+def newest_head(reader: Reader, authority_id: str, scope: str = FULL) -> CrlHead | None:
+    """Return the current CRL's facts."""
+    row = reader.execute(
+        select(*_HEAD_COLUMNS)
+        .where(crls.c.tenant_id == reader.tenant_id, crls.c.authority_id == authority_id, crls.c.scope == scope)
+        .order_by(crls.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    return _head(row) if row is not None else None
+
+
+def newest(reader: Reader, authority_id: str, scope: str = FULL) -> CrlRow | None:
+    """Return the current CRL."""
+    row = reader.execute(
+        select(*_HEAD_COLUMNS, crls.c.der)
+        .where(crls.c.tenant_id == reader.tenant_id, crls.c.authority_id == authority_id, crls.c.scope == scope)
+        .order_by(crls.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    return CrlRow(_head(row), row.der) if row is not None else None

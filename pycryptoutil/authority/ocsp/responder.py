@@ -1,0 +1,236 @@
+"""The OCSP responder of every CA: who signs, what is answered, what is kept signed ahead (RFC 6960, 5019, 9654)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from pycryptoutil_protocols.faults import Fault, FaultKind
+from pycryptoutil_protocols.ocsp import caching, codec, exchange
+from pycryptoutil_protocols.x509 import decode_certificate
+
+from pycryptoutil.authority import hierarchy, store
+from pycryptoutil.authority.certificates import store as certificate_store
+from pycryptoutil.authority.model import RevocationState
+from pycryptoutil.authority.ocsp.cache import Key, Presigned, PresignedCache
+from pycryptoutil.authority.revocation_status import RevocationWatch
+from pycryptoutil.authority.room import Room
+from pycryptoutil.authority.serials import to_hex
+from pycryptoutil.crypto.signer import KeySigner, OcspSigner
+from pycryptoutil.storage import SYSTEM_TENANT
+
+_RELOAD_AFTER: Final = 60.0  # seconds: a renewed signer is taken up at most this late, hours before the old one ends
+_MAX_RESPONDERS: Final = 1000
+_REFRESH_SOON: Final = 120.0
+_REFRESH_BATCH: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """One CA's responder, as it is now."""
+
+    tenant_id: str
+    authority_id: str
+    issuer: exchange.Issuer
+    signer: OcspSigner = field(repr=False)
+    until: float  # monotonic: looked up again after this
+    expires: datetime  # of the certificate that signs
+
+
+@dataclass(frozen=True, slots=True)
+class OcspAnswer:
+    """A signed response with its HTTP header fields."""
+
+    der: bytes = field(repr=False)
+    headers: tuple[tuple[str, str], ...]
+    etag: str = ""
+
+
+class OcspService:
+    """Answers for every CA of the installation; shared by all threads."""
+
+    def __init__(self, room: Room, watch: RevocationWatch) -> None:
+        self._room = room
+        self._database = room.database
+        self._barrier = room.barrier
+        self._clock = room.clock
+        self._settings = settings = room.settings
+        self._watch = watch
+        self._policy = exchange.Policy(
+            validity=settings.ocsp_validity_hours * 3600,
+            extended_revoke=settings.ocsp_never_issued == "revoked",
+            archive_cutoff=settings.ocsp_archive_days * 86400,
+        )
+        self._lock = threading.Lock()
+        self._responders: dict[str, Responder] = {}
+        self.cache = PresignedCache()
+        watch.subscribe(self.cache.changed)
+
+    # -- the reactor's side: no I/O, no lock ---------------------------------------------------------------------------
+
+    def cached(self, key: Key) -> Presigned | None:
+        """Return a response signed ahead, if one is kept and this replica is up to date; None: ask :meth:`respond`."""
+        if self._barrier.sealed or not self._watch.fresh:
+            return None
+        return self.cache.get(key, self._clock.monotonic())
+
+    # -- a worker's side -----------------------------------------------------------------------------------------------
+
+    def respond(self, public_id: str, encoded: bytes, key: Key | None = None) -> OcspAnswer:
+        """Answer a DER request to the CA of this public id; Fault for what only an error status can answer.
+
+        With ``key`` the response is kept for :meth:`cached`, where it may be.
+        """
+        responder = self._responder(public_id)
+        request = codec.decode_request(encoded)
+        wanted = exchange.serials(request, responder.issuer, self._policy)
+        generation = self.cache.generation
+        statuses = self._statuses(responder, wanted)
+        now = self._clock.now()
+        answer = exchange.answer(request, responder.issuer, statuses, now, self._policy)
+        der = responder.signer.sign(answer.singles, answer.produced_at, answer.nonce, answer.extensions)
+        if answer.nonce is not None:
+            return OcspAnswer(der, caching.no_store())
+        # what was never issued may be issued the next moment, so nobody keeps that answer
+        known = all(one.serial in statuses for one in request.cert_ids)
+        if not (answer.cacheable and known):
+            return OcspAnswer(der, caching.no_store())
+        signed = self._presigned(responder, der, request.cert_ids[0].serial, request.cert_ids[0].der, answer)
+        if key is not None:
+            self.cache.put(key, signed, generation)
+        return OcspAnswer(der, signed.headers, signed.etag)
+
+    def refresh(self) -> None:
+        """Sign anew, all together, what is asked for often and ends soon, so that no client waits for it."""
+        if self._barrier.sealed:
+            self.forget()
+            return
+        due = self.cache.due(self._clock.monotonic(), _REFRESH_SOON, _REFRESH_BATCH)
+        by_authority: dict[str, list[Presigned]] = {}
+        for one in due:
+            keys = self.cache.keys_of(one)
+            if keys:
+                by_authority.setdefault(keys[0][0], []).append(one)
+        for public_id, group in by_authority.items():
+            self._sign_again(self._responder(public_id), group)
+
+    def renew(self) -> None:
+        """Renew every delegated responder certificate that is in the last third of its life."""
+        if self._settings.ocsp_signing != "delegated" or self._barrier.sealed:
+            return
+        with self._database.read(SYSTEM_TENANT) as reader:
+            tenants = store.tenants_with_authorities(reader)
+        for tenant_id in tenants:
+            with self._database.read(tenant_id) as reader:
+                rows = store.all_authorities(reader)
+            for row in rows:
+                if row.not_after > self._clock.now():
+                    hierarchy.renew_signer(self._room, tenant_id, row.id)
+
+    def forget(self) -> None:
+        """Let go of keys and responses: the barrier was sealed."""
+        with self._lock:
+            self._responders.clear()
+        self.cache.clear()
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _presigned(
+        self, responder: Responder, der: bytes, serial: int, cert_id: bytes, answer: exchange.Answer
+    ) -> Presigned:
+        # signed anew at half-life: a client always gets one that is good for hours, and max-age always fits in
+        lasts = min((answer.next_update - answer.produced_at) / 2, self._left(responder))
+        max_age = int(min(self._settings.ocsp_max_age, lasts))
+        fields = dict(caching.headers(der, answer.this_update, answer.next_update, answer.produced_at))
+        # Expires stays nextUpdate, as RFC 5019 section 6.2 has it; max-age is nearer, so that a revocation shows sooner
+        fields["cache-control"] = f"max-age={max_age}, public, no-transform, must-revalidate"
+        return Presigned(
+            der=der,
+            etag=caching.entity_tag(der),
+            headers=tuple(fields.items()),
+            until=self._clock.monotonic() + lasts,
+            authority_id=responder.authority_id,
+            serial=to_hex(serial),
+            cert_id=cert_id,
+        )
+
+    def _left(self, responder: Responder) -> float:
+        return max(0.0, (responder.expires - self._clock.now()).total_seconds())
+
+    def _statuses(self, responder: Responder, serials: tuple[int, ...]) -> Mapping[int, exchange.Status]:
+        with self._database.read(responder.tenant_id) as reader:
+            found = certificate_store.states(reader, responder.authority_id, map(to_hex, serials))
+        return {int(serial, 16): _status(state) for serial, state in found.items()}
+
+    def _sign_again(self, responder: Responder, group: list[Presigned]) -> None:
+        generation = self.cache.generation
+        statuses = self._statuses(responder, tuple(int(one.serial, 16) for one in group))
+        known = [(one, statuses[int(one.serial, 16)]) for one in group if int(one.serial, 16) in statuses]
+        singles, produced_at = exchange.presign(
+            [(one.cert_id, status) for one, status in known], self._clock.now(), self._policy
+        )
+        signed = responder.signer.sign_many(singles, produced_at)
+        for (old, _), single, der in zip(known, singles, signed, strict=True):
+            answer = exchange.Answer((single,), produced_at, None, b"", True, single[4], single[5])
+            fresh = self._presigned(responder, der, int(old.serial, 16), old.cert_id, answer)
+            for key in self.cache.keys_of(old):
+                self.cache.put(key, fresh, generation)
+
+    def _responder(self, public_id: str) -> Responder:
+        found = self._responders.get(public_id)
+        if found is not None and self._clock.monotonic() < found.until and not self._barrier.sealed:
+            return found
+        made = self._load(public_id)
+        with self._lock:
+            if len(self._responders) >= _MAX_RESPONDERS:
+                self._responders.clear()
+            self._responders[public_id] = made
+        return made
+
+    def _load(self, public_id: str) -> Responder:
+        with self._database.read(SYSTEM_TENANT) as reader:
+            place = store.tenant_of_public_id(reader, public_id)
+        if place is None:
+            raise Fault(FaultKind.NOT_FOUND, f"no CA {public_id!r}", "no such responder")
+        tenant_id, authority_id = place
+        with self._database.read(tenant_id) as reader:
+            row = store.authority_by_id(reader, authority_id)
+        if row is None:
+            raise Fault(FaultKind.NOT_FOUND, f"no CA {authority_id}", "no such responder")
+        certificate = decode_certificate(row.certificate)
+        issuer = exchange.Issuer.of(certificate.subject, certificate.spki)
+        until = self._clock.monotonic() + _RELOAD_AFTER
+        if self._settings.ocsp_signing == "ca":
+            own = self._barrier.open_key(row.sealed_key, store.aad(store.AUTHORITY_KEYS, tenant_id, row.id))
+            signs = OcspSigner(KeySigner(own, row.signature_algorithm), [])
+            return Responder(tenant_id, authority_id, issuer, signs, until, row.not_after)
+        signer = self._delegated(tenant_id, authority_id)
+        key = self._barrier.open_key(signer.sealed_key, store.aad(store.SIGNER_KEYS, tenant_id, signer.id))
+        made = OcspSigner(KeySigner(key, signer.signature_algorithm), [signer.certificate])
+        return Responder(tenant_id, authority_id, issuer, made, until, signer.not_after)
+
+    def _delegated(self, tenant_id: str, authority_id: str) -> store.SignerRow:
+        """Return the signer that lives longest, having one made when none is good any more."""
+        for attempt in range(2):
+            now = self._clock.now()
+            with self._database.read(tenant_id) as reader:
+                rows = store.signers_of(reader, authority_id, "ocsp")
+            good = next((row for row in rows if row.not_before <= now < row.not_after), None)
+            if good is not None:
+                return good
+            if attempt == 0:
+                hierarchy.renew_signer(self._room, tenant_id, authority_id)
+        raise Fault(FaultKind.UNAVAILABLE, f"CA {authority_id} has no OCSP signer", "try again later", retry_after=10)
+
+
+def _status(state: RevocationState) -> exchange.Status:
+    not_after = int(state.not_after.timestamp())
+    if state.revoked_at is None:
+        return exchange.Status(revoked=False, not_after=not_after)
+    reason = state.reason.code if state.reason is not None else -1
+    return exchange.Status(
+        revoked=True, revoked_at=int(state.revoked_at.timestamp()), reason=reason, not_after=not_after
+    )

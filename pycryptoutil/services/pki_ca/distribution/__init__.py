@@ -1,0 +1,1 @@
+"""CRLs and CA certificates at the URLs that certificates carry."""
