@@ -293,7 +293,8 @@ class Profile(_Part):
 
     def document(self) -> dict[str, Any]:
         """Return everything it says, defaults included, as JSON values."""
-        return _plain(self.model_dump(mode="python", by_alias=True, exclude_none=True))
+        found: dict[str, Any] = _plain(self.model_dump(mode="python", by_alias=True, exclude_none=True))
+        return found
 
 
 def format_duration(value: timedelta) -> str:

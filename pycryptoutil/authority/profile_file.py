@@ -59,7 +59,7 @@ def _bounded_events(document: str | bytes, source: str) -> Iterator[yaml.Event]:
     """Walk the events first: aliases could blow up, and depth and size are limited before anything is built."""
     depth = 0
     for count, event in enumerate(yaml.parse(document, yaml.SafeLoader)):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
             raise _invalid(f"{source}:{line}: aliases are not accepted")
         if isinstance(event, yaml.CollectionStartEvent):
@@ -95,9 +95,9 @@ def _construct(node: yaml.Node, at: _Location, lines: dict[_Location, int], sour
 def _scalar(node: yaml.Node) -> Any:
     loader = yaml.SafeLoader("")
     try:
-        value = loader.construct_object(node)  # type: ignore[no-untyped-call]
+        value = loader.construct_object(node)
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
     # 2026-01-01 is a date to YAML; a profile has no dates, so whoever wrote it meant a text
     return value if isinstance(value, bool | int | float | str | type(None)) else str(node.value)
 

@@ -312,6 +312,12 @@ def tenant_of_public_id(reader: Reader, public_id: str) -> tuple[str, str] | Non
     return (row.tenant_id, row.id) if row is not None else None
 
 
+def authorities_by_subject(reader: Reader, subject: str) -> list[AuthorityRow]:
+    """Return the CAs of this RFC 4514 subject; the system tenant finds those of every tenant."""
+    found = reader.execute(select(*_AUTHORITY_COLUMNS).where(authorities.c.subject == subject))
+    return [_authority(row) for row in found]
+
+
 def tenants_with_authorities(reader: Reader) -> list[str]:
     """Return every tenant that has a CA; the reader must be the system tenant's."""
     return list(reader.execute(select(authorities.c.tenant_id).distinct().order_by(authorities.c.tenant_id)).scalars())

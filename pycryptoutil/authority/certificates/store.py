@@ -167,6 +167,20 @@ def set_revocation(
     return found.rowcount == 1
 
 
+def key_is_compromised(reader: Reader, spki_sha256: str) -> bool:
+    """Tell whether a certificate of this key was revoked for keyCompromise (CA/B BR 6.1.1.3: not certified again)."""
+    found = reader.execute(
+        select(certificates.c.serial)
+        .where(
+            certificates.c.tenant_id == reader.tenant_id,
+            certificates.c.spki_sha256 == spki_sha256,
+            certificates.c.reason == RevocationReason.KEY_COMPROMISE.code,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
+
+
 def append_event(uow: UnitOfWork, authority_id: str, serial: str, at: datetime) -> None:
     """Log a change of status.
 
@@ -275,10 +289,20 @@ def remembered(reader: Reader, digest: str, now: datetime) -> tuple[str, str] | 
 
 
 def remember(uow: UnitOfWork, digest: str, authority_id: str, serial: str, now: datetime, window: timedelta) -> None:
-    """Keep what to answer to a repeat; Fault(CONFLICT) when another unit did so at the same time."""
+    """Keep what to answer to a repeat; Fault(CONFLICT) when another unit did so at the same time.
+
+    What has run out, and what stands for a certificate revoked since, makes room.
+    """
+    gone = select(certificates.c.serial).where(
+        certificates.c.tenant_id == uow.tenant_id,
+        certificates.c.serial == repeats.c.serial,
+        certificates.c.revoked_at.is_not(None),
+    )
     uow.execute(
         repeats.delete().where(
-            repeats.c.tenant_id == uow.tenant_id, repeats.c.digest == digest, repeats.c.expires_at <= now
+            repeats.c.tenant_id == uow.tenant_id,
+            repeats.c.digest == digest,
+            or_(repeats.c.expires_at <= now, gone.exists()),
         )
     )
     uow.execute(

@@ -1,0 +1,174 @@
+"""Reading certificates: one, a page of them, or the one that a TLS client showed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pycryptoutil_protocols.faults import Fault, FaultKind
+from pycryptoutil_protocols.x509 import Certificate, decode_certificate
+
+from pycryptoutil.authority import serials
+from pycryptoutil.authority import store as tables
+from pycryptoutil.authority.certificates import store
+from pycryptoutil.authority.certificates.store import CertificateRow
+from pycryptoutil.authority.model import (
+    CertificateFilter,
+    CertificateRecord,
+    CertificateStatus,
+    Page,
+    RevocationReason,
+)
+from pycryptoutil.authority.room import Room, chain, find_authority
+from pycryptoutil.crypto import x509
+from pycryptoutil.http.paging import decode_cursor, encode_cursor
+from pycryptoutil.storage import SYSTEM_TENANT, Reader
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def record(row: CertificateRow, authority: str, now: datetime) -> CertificateRecord:
+    """Return what a row means at ``now``."""
+    reason = RevocationReason.of_code(row.reason) if row.reason is not None else None
+    if row.revoked_at is not None:
+        held = reason is RevocationReason.CERTIFICATE_HOLD
+        status = CertificateStatus.HELD if held else CertificateStatus.REVOKED
+    else:
+        status = CertificateStatus.EXPIRED if row.not_after < now else CertificateStatus.VALID
+    return CertificateRecord(
+        serial=row.serial,
+        tenant_id=row.tenant_id,
+        authority_id=row.authority_id,
+        authority=authority,
+        profile=row.profile,
+        subject=row.subject,
+        sans=tuple(row.names.splitlines()),
+        spki_sha256=row.spki_sha256,
+        not_before=row.not_before,
+        not_after=row.not_after,
+        status=status,
+        revoked_at=row.revoked_at,
+        reason=reason,
+        invalidity_date=row.invalidity_date,
+        requester=row.requester,
+        protocol=row.protocol,
+        created_at=row.created_at,
+        der=row.der or b"",
+    )
+
+
+def normal_serial(text: str) -> str:
+    """Return a serial as stored; Fault(NOT_FOUND) for what cannot be one."""
+    try:
+        return serials.normal_hex(text)
+    except ValueError:
+        raise unknown(text) from None
+
+
+def unknown(serial: str) -> Fault:
+    """Return the fault of a serial that this tenant has no certificate of."""
+    return Fault(FaultKind.NOT_FOUND, f"no certificate {serial[:64]!r}", "there is no such certificate")
+
+
+def find(reader: Reader, serial: str, authority_id: str = "") -> CertificateRow:
+    """Return the tenant's certificate of a serial; Fault(NOT_FOUND), or CONFLICT where imported CAs share it."""
+    rows = store.by_serial(reader, normal_serial(serial), authority_id)
+    if not rows:
+        raise unknown(serial)
+    if len(rows) > 1:
+        text = "several authorities have issued this serial: name the authority"
+        raise Fault(FaultKind.CONFLICT, text, text)
+    return rows[0]
+
+
+def get(room: Room, tenant_id: str, serial: str, authority: str = "") -> CertificateRecord:
+    """Return one certificate."""
+    with room.database.read(tenant_id) as reader:
+        rows = tables.all_authorities(reader)
+        row = find(reader, serial, find_authority(rows, authority).id if authority else "")
+    return record(row, {one.id: one.name for one in rows}.get(row.authority_id, ""), room.clock.now())
+
+
+def issuers(room: Room, tenant_id: str, authority_id: str) -> tuple[bytes, ...]:
+    """Return the chain above a certificate, its issuer first."""
+    with room.database.read(tenant_id) as reader:
+        rows = tables.all_authorities(reader)
+    return chain(next(row for row in rows if row.id == authority_id), rows)
+
+
+def page(room: Room, tenant_id: str, wanted: CertificateFilter, cursor: str, limit: int) -> Page:
+    """Return a part of a list, newest first."""
+    position = decode_cursor(cursor, 2)
+    now = room.clock.now()
+    after = (_instant(position[0]), position[1]) if position is not None else None
+    with room.database.read(tenant_id) as reader:
+        rows = tables.all_authorities(reader)
+        names = {row.id: row.name for row in rows}
+        authority_id = find_authority(rows, wanted.authority).id if wanted.authority else ""
+        found = store.listing(reader, wanted, authority_id, after, limit + 1, now)
+    more = len(found) > limit
+    found = found[:limit]
+    end = encode_cursor(_position(found[-1].created_at), found[-1].serial) if more else ""
+    return Page(tuple(record(row, names.get(row.authority_id, ""), now) for row in found), end)
+
+
+def _position(moment: datetime) -> str:
+    return str((moment - _EPOCH) // _MICROSECOND)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return _EPOCH + int(text) * _MICROSECOND
+    except (ValueError, OverflowError):
+        raise Fault(FaultKind.INVALID, "cursor", "not a cursor of this list", pointer="cursor") from None
+
+
+def of_client(room: Room, presented: tuple[bytes, ...]) -> CertificateRecord:
+    """Return the record of a certificate that a TLS client has proved to hold, if it is ours and good.
+
+    Fault(EXPIRED) outside its validity, UNAUTHENTICATED when it is foreign, revoked or below a revoked CA. It must be,
+    octet for octet, the one in the database, so its signature need not be verified again.
+    """
+    if not presented:
+        raise Fault(FaultKind.UNAUTHENTICATED, "no client certificate", "a client certificate is needed")
+    leaf = decode_certificate(presented[0])
+    row, name = _stored(room, leaf)
+    now = room.clock.now()
+    if row.revoked_at is not None:
+        raise _untrusted(f"{row.serial} is revoked")
+    if not leaf.not_before <= now <= leaf.not_after:
+        raise Fault(FaultKind.EXPIRED, f"{row.serial} outside its validity", "the client certificate has expired")
+    _check_issuers(room, row, now)
+    return record(row, name, now)
+
+
+def _stored(room: Room, leaf: Certificate) -> tuple[CertificateRow, str]:
+    with room.database.read(SYSTEM_TENANT) as reader:
+        candidates = tables.authorities_by_subject(reader, x509.name_text(leaf.issuer))
+    for ca in candidates:
+        with room.database.read(ca.tenant_id) as reader:
+            rows = store.by_serial(reader, serials.to_hex(leaf.serial), ca.id)
+        if rows and rows[0].der == leaf.der:
+            return rows[0], ca.name
+    raise _untrusted("a client certificate that was not issued here")
+
+
+def _check_issuers(room: Room, row: CertificateRow, now: datetime) -> None:
+    """Refuse below a CA that is revoked or has expired."""
+    with room.database.read(row.tenant_id) as reader:
+        by_id = {one.id: one for one in tables.all_authorities(reader)}
+        at = by_id.get(row.authority_id)
+        while at is not None:
+            if at.not_after < now:
+                raise _untrusted(f"CA {at.name} has expired")
+            if not at.parent_id:
+                return
+            serial = serials.to_hex(decode_certificate(at.certificate).serial)
+            above = store.by_serial(reader, serial, at.parent_id)
+            if not above or above[0].revoked_at is not None:
+                raise _untrusted(f"CA {at.name} is revoked")
+            at = by_id.get(at.parent_id)
+
+
+def _untrusted(detail: str) -> Fault:
+    return Fault(FaultKind.UNAUTHENTICATED, f"client certificate: {detail}", "the client certificate is not trusted")

@@ -1,0 +1,85 @@
+"""Revoking, holding and releasing (RFC 5280 section 5.3)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
+from pycryptoutil.authority import store as tables
+from pycryptoutil.authority.certificates import records, store
+from pycryptoutil.authority.certificates.store import CertificateRow
+from pycryptoutil.authority.model import CertificateRecord, RevocationReason
+from pycryptoutil.authority.room import Room, find_authority
+from pycryptoutil.storage import audit
+from pycryptoutil.storage.audit import AuditEvent
+
+_CA_ONLY = frozenset({RevocationReason.CA_COMPROMISE})
+_ATTRIBUTE_ONLY = frozenset({RevocationReason.AA_COMPROMISE})
+
+
+def revoke(
+    room: Room,
+    tenant_id: str,
+    serial: str,
+    reason: RevocationReason,
+    invalidity_date: datetime | None,
+    actor: str,
+    request_id: str,
+    authority: str = "",
+) -> CertificateRecord:
+    """Change a certificate's status: row, revocation event and audit event in one unit.
+
+    ``certificateHold`` suspends, ``removeFromCRL`` releases; from hold a certificate may be revoked for good. What is
+    revoked for good stays so: Fault(CONFLICT).
+    """
+    now = room.clock.now().replace(microsecond=0)
+    if invalidity_date is not None and invalidity_date > now:
+        text = "the invalidity date lies in the future"
+        raise Fault(FaultKind.INVALID, text, text, pointer="invalidity_date")
+    with room.database.unit_of_work(tenant_id) as uow:
+        rows = tables.all_authorities(uow)
+        names = {row.id: row.name for row in rows}
+        row = records.find(uow, serial, find_authority(rows, authority).id if authority else "")
+        _check_transition(row, reason)
+        releases = reason is RevocationReason.REMOVE_FROM_CRL
+        # a hold that becomes a revocation keeps its date: since then the certificate was not good
+        since = None if releases else row.revoked_at or now
+        changed = store.set_revocation(
+            uow, row, since, None if releases else reason, None if releases else invalidity_date
+        )
+        if not changed:
+            raise _conflict("its status was changed at the same time")
+        store.append_event(uow, row.authority_id, row.serial, now)
+        details = {"reason": reason.value}
+        if invalidity_date is not None:
+            details["invalidity_date"] = invalidity_date.isoformat()
+        target = f"{names.get(row.authority_id, '')}/{row.serial}"
+        audit.append(uow, AuditEvent("certificate.revoke", actor, target, "success", details, request_id))
+        after = records.find(uow, row.serial, row.authority_id)
+    return records.record(after, names.get(row.authority_id, ""), room.clock.now())
+
+
+def _conflict(text: str) -> Fault:
+    return Fault(FaultKind.CONFLICT, text, text)
+
+
+def _check_transition(row: CertificateRow, reason: RevocationReason) -> None:
+    held = row.reason == RevocationReason.CERTIFICATE_HOLD.code
+    if reason in _CA_ONLY and row.profile not in {"root-ca", "intermediate-ca"}:
+        raise Fault(
+            FaultKind.INVALID, "cACompromise of a leaf", "cACompromise is for CA certificates", pointer="reason"
+        )
+    if reason in _ATTRIBUTE_ONLY:
+        text = "aACompromise is for attribute certificates, which are not issued here"
+        raise Fault(FaultKind.INVALID, text, text, pointer="reason")
+    if reason is RevocationReason.REMOVE_FROM_CRL:
+        if row.revoked_at is None:
+            raise _conflict("the certificate is not on hold")
+        if not held:
+            raise _conflict("the certificate is revoked for good, and only a hold can be released")
+    elif row.revoked_at is not None:
+        if not held:
+            raise _conflict("the certificate is revoked already")
+        if reason is RevocationReason.CERTIFICATE_HOLD:
+            raise _conflict("the certificate is on hold already")

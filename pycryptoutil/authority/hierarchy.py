@@ -1,0 +1,308 @@
+"""Making CAs and their OCSP signers. Their certificates go the same way as everybody's: lint, serial, audit, sign."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from pycryptoutil_protocols import algorithms, der, oids
+from pycryptoutil_protocols.faults import Fault, FaultKind
+from pycryptoutil_protocols.names import decode_name
+from pycryptoutil_protocols.x509 import Certificate, Extension, decode_certificate
+
+from pycryptoutil.authority import issue, keys, store, subject
+from pycryptoutil.authority.issue import Issuance
+from pycryptoutil.authority.model import AuthorityKind, AuthorityOrder, AuthorityStatus, IssueOrder
+from pycryptoutil.authority.names import refused
+from pycryptoutil.authority.profile import NameConstraintSet, Profile
+from pycryptoutil.authority.profile_file import built_in_profiles
+from pycryptoutil.authority.room import Room
+from pycryptoutil.authority.settings import AuthoritySettings
+from pycryptoutil.authority.store import AuthorityRow, SignerRow
+from pycryptoutil.crypto import policy, x509
+from pycryptoutil.crypto.keys import PrivateKey, PublicKey, generate
+from pycryptoutil.crypto.signer import CertificateSigner, KeySigner
+from pycryptoutil.storage import SYSTEM_TENANT, UnitOfWork, audit
+from pycryptoutil.storage.audit import AuditEvent
+
+OCSP: Final = "ocsp"
+_SYSTEM: Final = "system"
+_SECOND: Final = timedelta(seconds=1)
+_ATTEMPTS: Final = 3
+_EXPIRED_SIGNERS_KEPT: Final = timedelta(days=1)
+
+_STEPS: Final[tuple[Callable[[Issuance], None], ...]] = (issue.build_tbs, issue.lint_tbs)
+_WRITES: Final[tuple[Callable[[Issuance, UnitOfWork], None], ...]] = (
+    issue.reserve_serial,
+    issue.audit_intent,
+    issue.sign,
+    issue.compare,
+    issue.keep,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A CA to make, with its key already made: key generation may take long, and is no part of a unit of work."""
+
+    order: AuthorityOrder
+    id: str
+    public_id: str
+    key: PrivateKey
+
+
+def first_start(room: Room, tenant_id: str) -> None:
+    """Make root, issuing CA and their OCSP signers, unless they are there. Replicas may race."""
+    for attempt in range(_ATTEMPTS):
+        if _exists(room, tenant_id):
+            return
+        plans = [_plan(room, order) for order in _first_orders(room.settings)]
+        try:
+            with room.database.unit_of_work(tenant_id) as uow:
+                uow.lock(f"authorities:{tenant_id}")
+                if store.all_authorities(uow):
+                    return
+                for plan in plans:
+                    row = _create(room, uow, plan, _SYSTEM, "")
+                    _add_signer(room, uow, row, generate(room.settings.ocsp_signer_algorithm))
+            return
+        except Fault as fault:  # another tenant took a public name in this moment
+            if fault.kind is not FaultKind.CONFLICT or attempt == _ATTEMPTS - 1:
+                raise
+
+
+def _exists(room: Room, tenant_id: str) -> bool:
+    with room.database.read(tenant_id) as reader:
+        return bool(store.all_authorities(reader))
+
+
+def _first_orders(settings: AuthoritySettings) -> tuple[AuthorityOrder, AuthorityOrder]:
+    def name(common_name: str) -> str:
+        parts = [("CN", common_name), ("O", settings.organization), ("C", settings.country)]
+        return x509.name_text(subject.encode([(subject.attribute(k, v),) for k, v in reversed(parts) if v]))
+
+    root = AuthorityOrder(
+        name=settings.root_name,
+        subject=name(settings.root_common_name),
+        key_algorithm=settings.root_algorithm,
+        validity=settings.root_days * 86400,
+    )
+    issuing = AuthorityOrder(
+        name=settings.issuing_name,
+        subject=name(settings.issuing_common_name),
+        parent=settings.root_name,
+        key_algorithm=settings.issuing_algorithm,
+        validity=settings.issuing_days * 86400,
+    )
+    return root, issuing
+
+
+def create(room: Room, tenant_id: str, order: AuthorityOrder, actor: str, request_id: str) -> AuthorityRow:
+    """Make one CA with its OCSP signer; Fault(CONFLICT) if the name is taken, NOT_FOUND without the parent."""
+    plan = _plan(room, order)
+    signer = generate(room.settings.ocsp_signer_algorithm)
+    with room.database.unit_of_work(tenant_id) as uow:
+        uow.lock(f"authorities:{tenant_id}")
+        if store.authority_by_name(uow, order.name) is not None:
+            text = f"there is a certificate authority {order.name!r} already"
+            raise Fault(FaultKind.CONFLICT, text, text, pointer="name")
+        row = _create(room, uow, plan, actor, request_id)
+        _add_signer(room, uow, row, signer)
+    return row
+
+
+def _plan(room: Room, order: AuthorityOrder) -> Plan:
+    identifier = uuid.uuid4().hex
+    with room.database.read(SYSTEM_TENANT) as reader:
+        taken = store.tenant_of_public_id(reader, order.name) is not None
+    public_id = f"{order.name}-{identifier[:12]}" if taken else order.name
+    return Plan(order, identifier, public_id, generate(order.key_algorithm))
+
+
+def _create(room: Room, uow: UnitOfWork, plan: Plan, actor: str, request_id: str) -> AuthorityRow:
+    order = plan.order
+    profile = built_in_profiles()["intermediate-ca" if order.parent else "root-ca"]
+    i = _begin(room, uow, plan, profile, actor, request_id)
+    _fix_validity(i, order.validity)
+    for step in _STEPS:
+        step(i)
+    for write in _WRITES:
+        write(i, uow)
+    row = replace(i.ca, certificate=i.der, not_before=i.not_before, not_after=i.not_after) if i.self_signed else i.ca
+    if not i.self_signed:
+        row = _row(uow, plan, i)
+    store.insert_authority(uow, row)
+    audit.append(
+        uow,
+        AuditEvent(
+            "authority.create",
+            actor,
+            row.name,
+            details={"id": row.id, "parent": order.parent, "algorithm": row.key_algorithm, "serial": i.serial_hex},
+            request_id=request_id,
+        ),
+    )
+    return row
+
+
+def _begin(room: Room, uow: UnitOfWork, plan: Plan, profile: Profile, actor: str, request_id: str) -> Issuance:
+    order, key = plan.order, plan.key
+    rows = store.all_authorities(uow)
+    name = subject.compose(decode_name(x509.name_der(order.subject)), profile, (), None)
+    signature = policy.default_signature(key.algorithm)
+    i = Issuance(
+        room=room,
+        order=IssueOrder(profile=profile.name, protocol="internal"),
+        actor=actor,
+        request_id=request_id,
+        now=room.clock.now(),
+        rows=rows,
+        ca=_unsigned_row(room, uow.tenant_id, plan, x509.name_text(name.der), signature),
+        profile=profile,
+        key=_own_key(plan, name.der, room.clock.now(), signature),
+        self_signed=True,
+    )
+    if order.parent:
+        parent = next((row for row in rows if row.name == order.parent), None)
+        if parent is None:
+            text = f"there is no certificate authority {order.parent!r}"
+            raise Fault(FaultKind.NOT_FOUND, text, text, pointer="parent")
+        if parent.status is not AuthorityStatus.ACTIVE:
+            text = f"the certificate authority {order.parent!r} is disabled"
+            raise Fault(FaultKind.CONFLICT, text, text, pointer="parent")
+        i.ca, i.key, i.self_signed = parent, room.keys.of(parent), False
+    i.spki, i.subject = key.public_spki, name
+    i.key_algorithm = key.algorithm
+    default = profile.certificate_authority.path_length if profile.certificate_authority else None
+    i.path_length = order.path_length if order.path_length is not None else default
+    i.constraints = NameConstraintSet(permitted=order.permitted_names, excluded=order.excluded_names)
+    return i
+
+
+def _own_key(plan: Plan, name: bytes, now: datetime, signature: str) -> keys.CaKey:
+    """Return a root's key with what its certificate will say of itself, before there is one."""
+    spki = plan.key.public_spki
+    certificate = Certificate(
+        der=b"",
+        tbs=b"",
+        serial=0,
+        issuer=name,
+        subject=name,
+        not_before=now,
+        not_after=now,
+        spki=spki,
+        extensions=(Extension(oids.SUBJECT_KEY_IDENTIFIER, False, der.octet_string(x509.ski(spki))),),
+        signature_algorithm=algorithms.signature_identifier(signature),
+        signature=b"",
+    )
+    signer = CertificateSigner(KeySigner(plan.key, signature), name)
+    return keys.CaKey(plan.id, certificate, signer, PublicKey.from_spki(spki), signature)
+
+
+def _fix_validity(i: Issuance, seconds: int) -> None:
+    rules = i.profile.validity
+    wanted = timedelta(seconds=seconds) if seconds else rules.default
+    if not rules.minimum <= wanted <= rules.maximum:
+        raise refused(f"the profile {i.profile.name} does not allow so many days", "validity")
+    i.not_before = i.now.replace(microsecond=0) - rules.backdate
+    i.not_after = i.not_before + wanted - _SECOND
+    if not i.self_signed:
+        i.not_before = max(i.not_before, i.key.certificate.not_before)
+        i.not_after = min(i.not_after, i.key.certificate.not_after)
+
+
+def _unsigned_row(room: Room, tenant_id: str, plan: Plan, name: str, signature: str) -> AuthorityRow:
+    now = room.clock.now()
+    return AuthorityRow(
+        id=plan.id,
+        tenant_id=tenant_id,
+        name=plan.order.name,
+        public_id=plan.public_id,
+        kind=AuthorityKind.ISSUING if plan.order.parent else AuthorityKind.ROOT,
+        parent_id="",
+        status=AuthorityStatus.ACTIVE,
+        subject=name,
+        certificate=b"",
+        sealed_key=room.barrier.seal_key(plan.key, store.aad(store.AUTHORITY_KEYS, tenant_id, plan.id)),
+        key_algorithm=plan.key.algorithm,
+        signature_algorithm=signature,
+        spki_sha256=x509.fingerprint(plan.key.public_spki),
+        not_before=now,
+        not_after=now,
+        created_at=now,
+    )
+
+
+def _row(uow: UnitOfWork, plan: Plan, i: Issuance) -> AuthorityRow:
+    signature = policy.default_signature(plan.key.algorithm)
+    unsigned = _unsigned_row(i.room, uow.tenant_id, plan, x509.name_text(i.subject.der), signature)
+    return replace(unsigned, parent_id=i.ca.id, certificate=i.der, not_before=i.not_before, not_after=i.not_after)
+
+
+def renew_signer(room: Room, tenant_id: str, authority_id: str) -> None:
+    """Give a CA a new OCSP signer once a third or less of the newest one's life is left."""
+    with room.database.read(tenant_id) as reader:
+        if _signer_is_young(room, store.signers_of(reader, authority_id, OCSP)):
+            return
+    key = generate(room.settings.ocsp_signer_algorithm)
+    with room.database.unit_of_work(tenant_id) as uow:
+        uow.lock(f"signer:{authority_id}")
+        row = store.authority_by_id(uow, authority_id)
+        if row is None or row.not_after <= room.clock.now():
+            return
+        if not _signer_is_young(room, store.signers_of(uow, authority_id, OCSP)):
+            _add_signer(room, uow, row, key)
+            store.delete_expired_signers(uow, room.clock.now() - _EXPIRED_SIGNERS_KEPT)
+
+
+def _signer_is_young(room: Room, signers: list[SignerRow]) -> bool:
+    if not signers:
+        return False
+    newest = signers[0]
+    left = newest.not_after - room.clock.now()
+    # one that ends with its CA cannot be made younger
+    return left * 3 > timedelta(days=room.settings.ocsp_signer_days) or left * 3 > newest.not_after - newest.not_before
+
+
+def _add_signer(room: Room, uow: UnitOfWork, ca: AuthorityRow, key: PrivateKey) -> None:
+    profile = built_in_profiles()["ocsp-responder"]
+    organization = decode_name(decode_certificate(ca.certificate).subject).find("2.5.4.10")
+    rdns = [(subject.attribute("O", value),) for value in organization[:1]]
+    rdns.append((subject.attribute("CN", f"{ca.name[:48]} OCSP responder"),))
+    identifier = uuid.uuid4().hex
+    i = Issuance(
+        room=room,
+        order=IssueOrder(profile=profile.name, protocol="internal"),
+        actor=_SYSTEM,
+        request_id="",
+        now=room.clock.now(),
+        rows=[],
+        ca=ca,
+        profile=profile,
+        key=room.keys.of(ca),
+        spki=key.public_spki,
+        key_algorithm=key.algorithm,
+        subject=subject.compose(decode_name(subject.encode(rdns)), profile, (), None),
+    )
+    _fix_validity(i, room.settings.ocsp_signer_days * 86400)
+    for step in _STEPS:
+        step(i)
+    for write in _WRITES:
+        write(i, uow)
+    row = SignerRow(
+        id=identifier,
+        tenant_id=uow.tenant_id,
+        authority_id=ca.id,
+        purpose=OCSP,
+        certificate=i.der,
+        public_key=key.public_spki,
+        sealed_key=room.barrier.seal_key(key, store.aad(store.SIGNER_KEYS, uow.tenant_id, identifier)),
+        key_algorithm=key.algorithm,
+        signature_algorithm=policy.default_signature(key.algorithm),
+        not_before=i.not_before,
+        not_after=i.not_after,
+    )
+    store.insert_signer(uow, row, room.clock.now())

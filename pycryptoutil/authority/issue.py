@@ -1,0 +1,498 @@
+"""Issuance, step by step. The two tables at the end of this file are the order in which everything happens.
+
+What only decides is done before the unit of work, so that the one writer of SQLite is not kept waiting; what writes is
+one unit: the serial is in the database before anything is signed, and nobody is answered before all of it is durable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pycryptoutil_protocols import algorithms
+from pycryptoutil_protocols.csr import CertificationRequest, decode_csr, verify_csr
+from pycryptoutil_protocols.faults import Fault, FaultKind
+from pycryptoutil_protocols.names import Name, decode_name
+from pycryptoutil_protocols.x509 import Certificate, Extension, decode_certificate, encode_extensions
+
+from pycryptoutil.authority import extensions, lint, names, serials, store, subject
+from pycryptoutil.authority.certificates import store as certificates
+from pycryptoutil.authority.certificates.store import CertificateRow
+from pycryptoutil.authority.credentials import store as credentials
+from pycryptoutil.authority.extensions import Issuer, Parts, Wanted
+from pycryptoutil.authority.keys import CaKey
+from pycryptoutil.authority.model import CertificateState, IssuedCertificate, IssueOrder
+from pycryptoutil.authority.names import San
+from pycryptoutil.authority.oids import NAME_CONSTRAINTS
+from pycryptoutil.authority.profile import NameConstraintSet, Profile, format_duration
+from pycryptoutil.authority.room import Room, chain, find_authority, load_profile
+from pycryptoutil.authority.store import AuthorityRow
+from pycryptoutil.crypto import policy, x509
+from pycryptoutil.storage import UnitOfWork, audit
+from pycryptoutil.storage.audit import AuditEvent
+
+EMPTY_NAME: Final = Name((), b"\x30\x00")
+_UNSET: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
+_LATEST_START: Final = timedelta(days=90)
+_REFUSALS: Final = frozenset(
+    {
+        FaultKind.POLICY,
+        FaultKind.FORBIDDEN,
+        FaultKind.WEAK_KEY,
+        FaultKind.BAD_ALGORITHM,
+        FaultKind.BAD_POP,
+        FaultKind.CONFLICT,
+    }
+)
+
+
+@dataclass(slots=True)
+class Issuance:
+    """One certificate on its way. Each step fills in what the next ones read."""
+
+    room: Room
+    order: IssueOrder
+    actor: str
+    request_id: str
+    now: datetime
+    rows: list[AuthorityRow] = field(repr=False)
+    ca: AuthorityRow = field(repr=False)
+    profile: Profile = field(repr=False)
+    key: CaKey = field(repr=False)
+    csr: CertificationRequest | None = None
+    spki: bytes = b""
+    key_algorithm: str = ""
+    sans: tuple[San, ...] = ()
+    subject: Name = field(default_factory=lambda: EMPTY_NAME)
+    wanted: Wanted = field(default_factory=Wanted)
+    not_before: datetime = field(default_factory=lambda: _UNSET)
+    not_after: datetime = field(default_factory=lambda: _UNSET)
+    self_signed: bool = False
+    path_length: int | None = None
+    constraints: NameConstraintSet = field(default_factory=NameConstraintSet)
+    serial: bytes = b""
+    extensions: tuple[Extension, ...] = ()
+    tbs: bytes = field(default=b"", repr=False)
+    der: bytes = field(default=b"", repr=False)
+
+    @property
+    def requester(self) -> str:
+        """Who the certificate is for, in audit and lists."""
+        return self.order.credential.actor if self.order.credential is not None else self.actor
+
+    @property
+    def serial_hex(self) -> str:
+        """The serial as stored."""
+        return serials.to_hex(self.serial)
+
+    @property
+    def spki_sha256(self) -> str:
+        """The key's digest as stored."""
+        return hashlib.sha256(self.spki).hexdigest()
+
+    @property
+    def tbs_sha256(self) -> str:
+        """What the audit event promises to sign."""
+        return hashlib.sha256(self.tbs).hexdigest()
+
+    @property
+    def repeat_digest(self) -> str:
+        """What makes two requests the same: requester, CA, profile, request and idempotency key."""
+        order = self.order
+        request = order.csr or order.spki or b""
+        parts = (
+            self.requester.encode(),
+            self.ca.id.encode(),
+            self.profile.name.encode(),
+            hashlib.sha256(request).digest(),
+            (order.subject or "").encode(),
+            "\n".join(order.sans).encode(),
+            order.idempotency_key.encode(),
+        )
+        return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hexdigest()
+
+    def issued(self) -> IssuedCertificate:
+        """Return the answer."""
+        return IssuedCertificate(
+            serial=self.serial_hex,
+            der=self.der,
+            chain=chain(self.ca, self.rows),
+            authority=self.ca.name,
+            profile=self.profile.name,
+            subject=x509.name_text(self.subject.der),
+            sans=tuple(map(str, self.sans)),
+            not_before=self.not_before,
+            not_after=self.not_after,
+        )
+
+
+def _refused(text: str, pointer: str = "") -> Fault:
+    return Fault(FaultKind.POLICY, text, text, pointer=pointer)
+
+
+# -- deciding ----------------------------------------------------------------------------------------------------------
+
+
+def read_request(i: Issuance) -> None:
+    """Decode the CSR and prove possession of its key, unless the order brings a key of its own."""
+    if i.order.csr is not None:
+        i.csr = decode_csr(i.order.csr)
+    if i.order.spki is not None:
+        i.spki = i.order.spki
+    elif i.csr is not None:
+        policy.check_request_signature(i.csr.signature_algorithm)
+        verify_csr(i.csr)
+        i.spki = i.csr.spki
+    else:
+        raise Fault(FaultKind.INVALID, "an order with neither CSR nor key", "a certification request is needed")
+
+
+def check_kind(i: Issuance) -> None:
+    """Refuse what the profile is not for."""
+    if i.profile.kind != "x509":
+        raise _refused(f"the profile {i.profile.name} is for SSH certificates, not for X.509", "profile")
+    if i.profile.is_ca or i.profile.ocsp_no_check:
+        raise _refused(f"the profile {i.profile.name} is used by the CA itself, and not for requests", "profile")
+
+
+def check_binding(i: Issuance) -> None:
+    """Hold a credential to the profile, the CA and the protocols that it was made for."""
+    credential = i.order.credential
+    if credential is not None:
+        if credential.profile != i.profile.name or credential.authority != i.ca.name:
+            text = f"the credential is for the profile {credential.profile} of {credential.authority}"
+            raise Fault(FaultKind.FORBIDDEN, f"{credential.username}: {text}", text, pointer="profile")
+        if credential.protocols and i.order.protocol not in credential.protocols:
+            text = f"the credential is not for {i.order.protocol}"
+            raise Fault(FaultKind.FORBIDDEN, f"{credential.username}: {text}", text)
+
+
+def check_key(i: Issuance) -> None:
+    """Ask the algorithm policy, then the profile."""
+    info = policy.check_public_key(i.spki)
+    i.key_algorithm = info.algorithm
+    rules = i.profile.keys
+    if not i.profile.allows_key(info.algorithm):
+        allowed = ", ".join(rules.algorithms)
+        raise _refused(f"the profile {i.profile.name} does not allow keys of {info.algorithm} (allowed: {allowed})")
+    if info.algorithm.startswith("RSA") and not rules.rsa_minimum <= info.bits <= rules.rsa_maximum:
+        text = f"the profile {i.profile.name} asks for RSA keys of {rules.rsa_minimum} to {rules.rsa_maximum} bits"
+        raise Fault(FaultKind.WEAK_KEY, f"{info.bits} bits: {text}", text)
+
+
+def collect_names(i: Issuance) -> None:
+    """Take the names of the order, or else of the CSR, or else of the common name where the profile says so."""
+    requested = names.unique(map(names.from_general_name, i.csr.sans)) if i.csr is not None else ()
+    i.sans = names.unique(map(names.parse_name, i.order.sans)) or requested
+    i.subject = _asked_subject(i)
+    if not i.sans and i.profile.names.from_common_name:
+        i.sans = names.unique(names.guess_name(text) for text in i.subject.common_names)
+    # the CSR's own names obey the policy too, even where the order replaces them
+    for candidates in dict.fromkeys((i.sans, requested or i.sans)):
+        names.check_names(candidates, i.profile.names)
+
+
+def _asked_subject(i: Issuance) -> Name:
+    if i.order.subject is not None:
+        return decode_name(x509.name_der(i.order.subject))
+    return i.csr.name if i.csr is not None else i.subject
+
+
+def compose_subject(i: Issuance) -> None:
+    """Make the subject by the profile, then hold the names of the result to the credential and to the CA."""
+    i.subject = subject.compose(i.subject, i.profile, i.sans, i.order.credential)
+    if i.order.credential is not None:
+        subject.check_credential(i.order.credential, i.subject, i.sans)
+    constraints = i.key.certificate.extension(NAME_CONSTRAINTS)
+    if constraints is not None:
+        extensions.check_name_constraints(i.sans, extensions.decode_name_constraints(constraints.value))
+
+
+def check_renewal(i: Issuance) -> None:
+    """Give a renewal no name and no purpose that the certificate it renews does not have."""
+    if i.order.previous_certificate is None:
+        return
+    previous = decode_certificate(i.order.previous_certificate)
+    with i.room.database.read(i.ca.tenant_id) as reader:
+        known = certificates.by_serial(reader, serials.to_hex(previous.serial), i.ca.id)
+    if not known or known[0].der != previous.der:
+        raise Fault(FaultKind.FORBIDDEN, "renewal of a certificate not issued here", "the certificate is not ours")
+    if known[0].profile != i.profile.name:
+        text = f"the certificate to renew is of the profile {known[0].profile}, not {i.profile.name}"
+        raise Fault(FaultKind.FORBIDDEN, text, text, pointer="profile")
+    held = {names.from_general_name(name) for name in previous.sans}
+    if beyond := [str(name) for name in i.sans if name not in held]:
+        raise _refused(f"a renewal cannot add names: {', '.join(beyond[:5])}", "sans")
+    before = {(one.oid, one.text) for rdn in decode_name(previous.subject).rdns for one in rdn}
+    if any((one.oid, one.text) not in before for rdn in i.subject.rdns for one in rdn):
+        raise _refused("a renewal cannot change the subject", "subject")
+
+
+def check_extensions(i: Issuance) -> None:
+    """Read what the CSR asks for; what the profile does not let it bring is refused, not dropped."""
+    i.wanted = extensions.check_requested(i.csr.extensions if i.csr is not None else (), i.profile)
+    if i.order.must_staple:
+        if i.profile.must_staple == "never":
+            raise _refused(f"the profile {i.profile.name} does not allow must-staple", "must_staple")
+        i.wanted = Wanted(must_staple=True, copied=i.wanted.copied)
+
+
+def fix_validity(i: Issuance) -> None:
+    """Choose the dates: never beyond the profile, never beyond the issuer; what is asked for is given or refused."""
+    rules = i.profile.validity
+    now = i.now.replace(microsecond=0)
+    start = i.order.not_before.replace(microsecond=0) if i.order.not_before is not None else now - rules.backdate
+    if start < now - rules.backdate or start > now + _LATEST_START:
+        raise _refused("notBefore is too far away from now", "not_before")
+    start = max(start, i.key.certificate.not_before)
+    longest = rules.maximum_at(start)
+    limit = i.key.certificate.not_after
+    if i.order.not_after is None:
+        end = min(start + min(rules.default, longest) - _SECOND, limit)
+    else:
+        end = i.order.not_after.replace(microsecond=0)
+        if end > limit:
+            raise _refused("notAfter is beyond that of the issuing CA", "not_after")
+        if end - start + _SECOND > longest:
+            text = f"the profile {i.profile.name} allows {format_duration(longest)} at most"
+            raise _refused(text, "not_after")
+    if end - start + _SECOND < min(rules.minimum, rules.default):
+        raise _refused("the certificate would live too shortly, or its issuer ends too soon", "not_after")
+    i.not_before, i.not_after = start, end
+
+
+def build_tbs(i: Issuance) -> None:
+    """Draw the serial and encode what will be signed."""
+    i.serial = serials.new_serial(i.room.instance)
+    key_identifier = x509.ski(i.spki)
+    parts = Parts(
+        profile=i.profile,
+        issuer=Issuer(
+            key_identifier=key_identifier if i.self_signed else i.key.certificate.subject_key_identifier,
+            ocsp_url=i.room.urls.ocsp(i.ca.public_id),
+            crl_url=i.room.urls.crl(i.ca.public_id),
+            issuer_url=i.room.urls.issuer(i.ca.public_id),
+        ),
+        key_algorithm=i.key_algorithm,
+        key_identifier=key_identifier,
+        names=i.sans,
+        empty_subject=not i.subject.rdns,
+        wanted=i.wanted,
+        path_length=i.path_length,
+        constraints=i.constraints,
+    )
+    i.extensions = extensions.build(parts)
+    i.tbs = i.key.signer.tbs(
+        i.serial,
+        int(i.not_before.timestamp()),
+        int(i.not_after.timestamp()),
+        i.subject.der,
+        i.spki,
+        encode_extensions(i.extensions),
+    )
+
+
+def lint_tbs(i: Issuance) -> None:
+    """Read back what was encoded, and hold it to the rules."""
+    decoded = lint.decode_tbs(i.tbs)
+    lint.check(
+        lint.Subject(
+            certificate=decoded,
+            profile=i.profile,
+            issuer=None if i.self_signed else i.key.certificate,
+            key_algorithm=i.key_algorithm,
+            signature_algorithm=algorithms.signature_identifier(i.key.signature_algorithm),
+            now=i.now,
+        )
+    )
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def ask_again(i: Issuance, uow: UnitOfWork) -> None:
+    """Look again at what may have changed since: the CA's status, and whether the key was compromised."""
+    if not store.authority_is_active(uow, i.ca.id):
+        raise Fault(FaultKind.CONFLICT, f"CA {i.ca.name} is disabled", "the certificate authority is disabled")
+    if certificates.key_is_compromised(uow, i.spki_sha256):
+        raise Fault(FaultKind.WEAK_KEY, "the key was revoked as compromised", "the key is known to be compromised")
+
+
+def spend_credential(i: Issuance, uow: UnitOfWork) -> None:
+    """Count one use of the credential; the database decides between concurrent requests."""
+    credential = i.order.credential
+    if credential is not None and not credentials.use(uow, credential.id, i.now):
+        text = "the enrolment credential is used up, has expired or was withdrawn"
+        raise Fault(FaultKind.FORBIDDEN, f"{credential.username}: {text}", text)
+
+
+def reserve_serial(i: Issuance, uow: UnitOfWork) -> None:
+    """INSERT first: two certificates of one serial cannot be."""
+    certificates.reserve(
+        uow,
+        CertificateRow(
+            tenant_id=uow.tenant_id,
+            authority_id=i.ca.id,
+            serial=i.serial_hex,
+            state=CertificateState.RESERVED,
+            subject=x509.name_text(i.subject.der),
+            names="\n".join(map(str, i.sans)),
+            spki_sha256=i.spki_sha256,
+            profile=i.profile.name,
+            not_before=i.not_before,
+            not_after=i.not_after,
+            tbs_sha256=i.tbs_sha256,
+            requester=i.requester,
+            credential_id=i.order.credential.id if i.order.credential is not None else "",
+            protocol=i.order.protocol,
+            created_at=i.now,
+        ),
+    )
+    if i.order.idempotency_key:
+        window = timedelta(hours=i.room.settings.idempotency_hours)
+        certificates.remember(uow, i.repeat_digest, i.ca.id, i.serial_hex, i.now, window)
+
+
+def audit_intent(i: Issuance, uow: UnitOfWork) -> None:
+    """Say what will be signed, in the same unit: what cannot be audited is not signed."""
+    audit.append(
+        uow,
+        AuditEvent(
+            "certificate.issue",
+            i.requester,
+            f"{i.ca.name}/{i.serial_hex}",
+            details={
+                "profile": i.profile.name,
+                "protocol": i.order.protocol,
+                "tbs_sha256": i.tbs_sha256,
+                "spki_sha256": i.spki_sha256,
+                "not_after": i.not_after.isoformat(),
+                "renews": hashlib.sha256(i.order.previous_certificate or b"").hexdigest()
+                if i.order.previous_certificate
+                else "",
+            },
+            request_id=i.request_id,
+        ),
+    )
+
+
+def sign(i: Issuance, _uow: UnitOfWork) -> None:
+    """Sign exactly what was linted."""
+    i.der = i.key.signer.sign(i.tbs)
+
+
+def compare(i: Issuance, _uow: UnitOfWork) -> None:
+    """Refuse to hand out anything but what was linted, under a signature that holds."""
+    signed: Certificate = decode_certificate(i.der)
+    if signed.tbs != i.tbs:
+        raise Fault(FaultKind.INTERNAL, f"serial {i.serial_hex}: what was signed is not what was linted")
+    try:
+        i.key.public.verify(i.key.signature_algorithm, signed.tbs, signed.signature)
+    except Fault as fault:
+        raise Fault(FaultKind.INTERNAL, f"serial {i.serial_hex}: own signature: {fault.detail}") from None
+
+
+def keep(i: Issuance, uow: UnitOfWork) -> None:
+    """Store the certificate under its reserved serial."""
+    if not certificates.complete(uow, i.ca.id, i.serial_hex, i.der):
+        raise Fault(FaultKind.INTERNAL, f"serial {i.serial_hex} is not reserved any more")
+
+
+DECISIONS: Final[tuple[Callable[[Issuance], None], ...]] = (
+    read_request,
+    check_kind,
+    check_binding,
+    check_key,
+    collect_names,
+    compose_subject,
+    check_renewal,
+    check_extensions,
+    fix_validity,
+    build_tbs,
+    lint_tbs,
+)
+
+WRITES: Final[tuple[Callable[[Issuance, UnitOfWork], None], ...]] = (
+    ask_again,
+    spend_credential,
+    reserve_serial,
+    audit_intent,
+    sign,
+    compare,
+    keep,
+)
+
+
+def run(room: Room, tenant_id: str, order: IssueOrder, actor: str, request_id: str) -> IssuedCertificate:
+    """Issue one certificate; a refusal is audited too."""
+    i = _begin(room, tenant_id, order, actor, request_id)
+    if order.idempotency_key and (earlier := _repeated(i)) is not None:
+        return earlier
+    try:
+        for decide in DECISIONS:
+            decide(i)
+        with room.database.unit_of_work(tenant_id) as uow:
+            for write in WRITES:
+                write(i, uow)
+    except Fault as fault:
+        if fault.kind is FaultKind.CONFLICT and order.idempotency_key:
+            earlier = _repeated(i)  # the same request was being served by another thread or replica
+            if earlier is not None:
+                return earlier
+        if fault.kind in _REFUSALS:
+            _audit_refusal(i, fault)
+        raise
+    return i.issued()
+
+
+def _begin(room: Room, tenant_id: str, order: IssueOrder, actor: str, request_id: str) -> Issuance:
+    with room.database.read(tenant_id) as reader:
+        rows = store.all_authorities(reader)
+        ca = find_authority(rows, order.authority)
+        profile = load_profile(reader, order.profile or room.settings.default_profile)
+    return Issuance(room, order, actor, request_id, room.clock.now(), rows, ca, profile, room.keys.of(ca))
+
+
+def _repeated(i: Issuance) -> IssuedCertificate | None:
+    with i.room.database.read(i.ca.tenant_id) as reader:
+        found = certificates.remembered(reader, i.repeat_digest, i.now)
+        row = next(iter(certificates.by_serial(reader, found[1], found[0])), None) if found is not None else None
+    # a certificate revoked since is no answer to a retry: whoever asks again wants one that works
+    if row is None or row.revoked_at is not None:
+        return None
+    return from_row(row, i.ca.name, chain(i.ca, i.rows), repeated=True)
+
+
+def from_row(row: CertificateRow, authority: str, issuers: tuple[bytes, ...], *, repeated: bool) -> IssuedCertificate:
+    """Return a stored certificate as an answer."""
+    return IssuedCertificate(
+        serial=row.serial,
+        der=row.der or b"",
+        chain=issuers,
+        authority=authority,
+        profile=row.profile,
+        subject=row.subject,
+        sans=tuple(row.names.splitlines()),
+        not_before=row.not_before,
+        not_after=row.not_after,
+        repeated=repeated,
+    )
+
+
+def _audit_refusal(i: Issuance, fault: Fault) -> None:
+    with i.room.database.unit_of_work(i.ca.tenant_id) as uow:
+        audit.append(
+            uow,
+            AuditEvent(
+                "certificate.issue",
+                i.requester,
+                f"{i.ca.name}/{i.profile.name}",
+                "failure",
+                {"kind": fault.kind.value, "protocol": i.order.protocol, "where": fault.pointer},
+                i.request_id,
+            ),
+        )

@@ -1,0 +1,89 @@
+"""What every part of the CA works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
+from pycryptoutil.authority import store
+from pycryptoutil.authority.keys import CaKeys
+from pycryptoutil.authority.model import Authority, AuthorityKind, DistributionUrls
+from pycryptoutil.authority.profile import Profile
+from pycryptoutil.authority.profile_file import built_in_profiles, parse_stored
+from pycryptoutil.authority.settings import AuthoritySettings
+from pycryptoutil.authority.store import AuthorityRow
+from pycryptoutil.barrier import Barrier
+from pycryptoutil.clock import Clock
+from pycryptoutil.storage import Database, Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Shared by every thread of a process."""
+
+    database: Database
+    barrier: Barrier
+    clock: Clock
+    urls: DistributionUrls
+    settings: AuthoritySettings
+    instance: int
+    keys: CaKeys = field(repr=False)
+
+    def authority(self, row: AuthorityRow, rows: list[AuthorityRow]) -> Authority:
+        """Return what others see of a CA; ``rows`` are its tenant's, for the chain."""
+        return Authority(
+            id=row.id,
+            tenant_id=row.tenant_id,
+            name=row.name,
+            public_id=row.public_id,
+            kind=row.kind,
+            parent_id=row.parent_id,
+            status=row.status,
+            subject=row.subject,
+            certificate=row.certificate,
+            chain=chain(row, rows),
+            key_algorithm=row.key_algorithm,
+            signature_algorithm=row.signature_algorithm,
+            not_before=row.not_before,
+            not_after=row.not_after,
+            created_at=row.created_at,
+            ocsp_url=self.urls.ocsp(row.public_id),
+            crl_url=self.urls.crl(row.public_id),
+            issuer_url=self.urls.issuer(row.public_id),
+        )
+
+
+def chain(row: AuthorityRow, rows: list[AuthorityRow]) -> tuple[bytes, ...]:
+    """Return the certificates from this CA's own up to the root's."""
+    by_id = {one.id: one for one in rows}
+    found = [row.certificate]
+    at = row
+    while at.parent_id and at.parent_id in by_id and len(found) <= len(rows):
+        at = by_id[at.parent_id]
+        found.append(at.certificate)
+    return tuple(found)
+
+
+def find_authority(rows: list[AuthorityRow], name: str) -> AuthorityRow:
+    """Return the CA of this name, or for an empty one the default; Fault(NOT_FOUND)."""
+    if name:
+        found = next((row for row in rows if row.name == name), None)
+    else:
+        found = next((row for row in rows if row.kind is AuthorityKind.ISSUING), rows[0] if rows else None)
+    if found is None:
+        text = f"there is no certificate authority {name!r}" if name else "there is no certificate authority yet"
+        raise Fault(FaultKind.NOT_FOUND, text, text)
+    return found
+
+
+def load_profile(reader: Reader, name: str) -> Profile:
+    """Return the tenant's profile of this name, or the built-in one; Fault(NOT_FOUND)."""
+    document = store.profile_document(reader, name)
+    if document is not None:
+        return parse_stored(name, document)
+    built_in = built_in_profiles().get(name)
+    if built_in is None:
+        text = f"there is no profile {name[:64]!r}"
+        raise Fault(FaultKind.NOT_FOUND, text, text)
+    return built_in

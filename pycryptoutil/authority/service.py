@@ -1,0 +1,337 @@
+"""The CA as one object: what services call. Each method says little; the rooms beside this file do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from pycryptoutil_protocols.csr import decode_csr
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
+from pycryptoutil.authority import hierarchy, issue, store
+from pycryptoutil.authority.certificates import records
+from pycryptoutil.authority.certificates import revoke as revocation
+from pycryptoutil.authority.certificates import store as certificate_store
+from pycryptoutil.authority.credentials import service as credentials
+from pycryptoutil.authority.keys import CaKeys
+from pycryptoutil.authority.model import (
+    Authority,
+    AuthorityOrder,
+    AuthorityStatus,
+    CertificateFilter,
+    CertificateRecord,
+    Credential,
+    CredentialOrder,
+    DistributionUrls,
+    IssuedCertificate,
+    IssueOrder,
+    Label,
+    NewCredential,
+    Page,
+    RevocationReason,
+)
+from pycryptoutil.authority.profile import Profile
+from pycryptoutil.authority.profile_file import built_in_documents, built_in_profiles, parse_profile, parse_stored
+from pycryptoutil.authority.room import Room, find_authority, load_profile
+from pycryptoutil.authority.settings import AuthoritySettings
+from pycryptoutil.barrier import Barrier
+from pycryptoutil.clock import Clock
+from pycryptoutil.crypto.keys import PrivateKey, generate
+from pycryptoutil.http.paging import decode_cursor
+from pycryptoutil.storage import SYSTEM_TENANT, Database, audit
+from pycryptoutil.storage.audit import AuditEvent
+
+_UNFINISHED_AFTER: Final = timedelta(hours=1)
+_FIXED_PROFILES: Final = frozenset({"root-ca", "intermediate-ca", "ocsp-responder"})
+_GENERATED_BY_DEFAULT: Final = ("EC-P256", "RSA", "EC-P384", "EC-P521", "Ed25519", "ML-DSA-65")
+
+
+class CertificateAuthorityService:
+    """Every CA of an installation. Shared by all threads; holds no state but key handles."""
+
+    def __init__(
+        self,
+        database: Database,
+        barrier: Barrier,
+        clock: Clock,
+        urls: DistributionUrls,
+        settings: AuthoritySettings,
+        instance: int = 0,
+        default_tenant_id: str = "",
+    ) -> None:
+        self._room = Room(database, barrier, clock, urls, settings, instance, CaKeys(barrier))
+        self._default_tenant_id = default_tenant_id
+
+    @property
+    def urls(self) -> DistributionUrls:
+        """Where CRLs, OCSP and CA certificates are."""
+        return self._room.urls
+
+    @property
+    def settings(self) -> AuthoritySettings:
+        """The configuration."""
+        return self._room.settings
+
+    # -- hierarchy -----------------------------------------------------------------------------------------------------
+
+    def first_start(self, tenant_id: str) -> None:
+        """Make root, issuing CA and OCSP signers, unless they exist. Race-safe across replicas; Fault(SEALED)."""
+        hierarchy.first_start(self._room, tenant_id)
+
+    def authorities(self, tenant_id: str) -> list[Authority]:
+        """Return the tenant's CAs, oldest first."""
+        with self._room.database.read(tenant_id) as reader:
+            rows = store.all_authorities(reader)
+        return [self._room.authority(row, rows) for row in rows]
+
+    def authority(self, tenant_id: str, name: str = "") -> Authority:
+        """Return one CA by its name, the default one for an empty name; Fault(NOT_FOUND)."""
+        with self._room.database.read(tenant_id) as reader:
+            rows = store.all_authorities(reader)
+        return self._room.authority(find_authority(rows, name), rows)
+
+    def public_authority(self, public_id: str) -> Authority:
+        """Return the CA of a name in a public URL, whichever tenant's it is; Fault(NOT_FOUND)."""
+        with self._room.database.read(SYSTEM_TENANT) as reader:
+            place = store.tenant_of_public_id(reader, public_id)
+        if place is None:
+            text = "there is no such certificate authority"
+            raise Fault(FaultKind.NOT_FOUND, f"no CA {public_id[:128]!r}", text)
+        tenant_id, authority_id = place
+        with self._room.database.read(tenant_id) as reader:
+            rows = store.all_authorities(reader)
+        return self._room.authority(next(row for row in rows if row.id == authority_id), rows)
+
+    def public_chain(self, public_id: str) -> tuple[bytes, ...]:
+        """Return the CA's certificate and its issuers' up to the root, DER, by its name in a public URL."""
+        return self.public_authority(public_id).chain
+
+    def create_authority(self, tenant_id: str, order: AuthorityOrder, actor: str, request_id: str = "") -> Authority:
+        """Make a root or a subordinate CA; Fault(CONFLICT) if the name is taken, POLICY for what no CA may be."""
+        row = hierarchy.create(self._room, tenant_id, order, actor, request_id)
+        return self.authority(tenant_id, row.name)
+
+    def set_authority_status(
+        self, tenant_id: str, name: str, status: AuthorityStatus, actor: str, request_id: str = ""
+    ) -> Authority:
+        """Enable or disable a CA. A disabled one issues nothing, and goes on answering for what it has issued."""
+        with self._room.database.unit_of_work(tenant_id) as uow:
+            row = store.authority_by_name(uow, name)
+            if row is None:
+                raise Fault(FaultKind.NOT_FOUND, f"no CA {name[:64]!r}", "there is no such certificate authority")
+            store.set_authority_status(uow, row.id, status)
+            details = {"status": status.value}
+            audit.append(uow, AuditEvent("authority.status", actor, name, "success", details, request_id))
+        return self.authority(tenant_id, name)
+
+    def renew_signer(self, tenant_id: str, authority_id: str) -> None:
+        """Make the CA a new OCSP signer if the newest one is in the last third of its life."""
+        hierarchy.renew_signer(self._room, tenant_id, authority_id)
+
+    # -- labels and profiles -------------------------------------------------------------------------------------------
+
+    def resolve_label(self, tenant_id: str | None, label: str) -> Label:
+        """Return what a URL's label means: ``''``, ``profile``, ``ca`` or ``ca:profile``; Fault(NOT_FOUND).
+
+        A profile's own name always works, under the default CA. ``/`` and ``~`` separate like ``:``.
+        """
+        tenant = tenant_id or self._default_tenant_id
+        default = self._room.settings.default_profile
+        with self._room.database.read(tenant) as reader:
+            rows = store.all_authorities(reader)
+            known = {row.name for row in rows}
+            ca, separator, profile = label.replace("/", ":").replace("~", ":").partition(":")
+            if not separator and label not in known:
+                ca, profile = "", label
+            profile = profile or default
+            if len(label) > 200 or not self._profile_exists(store.profile_documents(reader), profile):
+                text = "there is no such label"
+                raise Fault(FaultKind.NOT_FOUND, f"no label {label[:200]!r}", text)
+        return Label(tenant, find_authority(rows, ca).name, profile)
+
+    @staticmethod
+    def _profile_exists(documents: Mapping[str, str], name: str) -> bool:
+        return name in documents or name in built_in_profiles()
+
+    def profiles(self, tenant_id: str) -> list[Profile]:
+        """Return every profile: the built-in ones, with the tenant's own beside or instead of them."""
+        with self._room.database.read(tenant_id) as reader:
+            own = store.profile_documents(reader)
+        found = dict(built_in_profiles())
+        for name, document in own.items():
+            found[name] = parse_stored(name, document)
+        return [found[name] for name in sorted(found)]
+
+    def profile(self, tenant_id: str, name: str) -> Profile:
+        """Return one profile; Fault(NOT_FOUND)."""
+        with self._room.database.read(tenant_id) as reader:
+            return load_profile(reader, name)
+
+    def profile_document(self, tenant_id: str, name: str) -> str:
+        """Return a profile's YAML as it was written; Fault(NOT_FOUND)."""
+        with self._room.database.read(tenant_id) as reader:
+            own = store.profile_document(reader, name)
+        document = own if own is not None else built_in_documents().get(name)
+        if document is None:
+            raise Fault(FaultKind.NOT_FOUND, f"no profile {name[:64]!r}", "there is no such profile")
+        return document
+
+    def own_profiles(self, tenant_id: str) -> frozenset[str]:
+        """Return the names of the profiles that the tenant has written."""
+        with self._room.database.read(tenant_id) as reader:
+            return frozenset(store.profile_documents(reader))
+
+    def put_profile(self, tenant_id: str, name: str, document: str, actor: str, request_id: str = "") -> Profile:
+        """Create or replace a profile from YAML or JSON; Fault(INVALID) naming each wrong key and its line."""
+        profile = parse_profile(document, f"{name}.yaml")
+        if profile.name != name:
+            text = f"the document is of the profile {profile.name}, not {name}"
+            raise Fault(FaultKind.INVALID, text, text, pointer="name")
+        if name in _FIXED_PROFILES:
+            text = f"the profile {name} is the CA's own and cannot be replaced"
+            raise Fault(FaultKind.POLICY, text, text, pointer="name")
+        with self._room.database.unit_of_work(tenant_id) as uow:
+            store.put_profile(uow, name, document, actor, self._room.clock.now())
+            audit.append(uow, AuditEvent("profile.put", actor, name, request_id=request_id))
+        return profile
+
+    def delete_profile(self, tenant_id: str, name: str, actor: str, request_id: str = "") -> None:
+        """Delete one of the tenant's own; a built-in one of the same name applies again. Fault(CONFLICT) if in use."""
+        with self._room.database.unit_of_work(tenant_id) as uow:
+            if name not in built_in_profiles() and store.profile_in_use(uow, name):
+                text = "an enrolment credential is bound to this profile"
+                raise Fault(FaultKind.CONFLICT, text, text)
+            if not store.delete_profile(uow, name):
+                text = "there is no such profile of your own"
+                raise Fault(FaultKind.NOT_FOUND, f"no own profile {name[:64]!r}", text)
+            audit.append(uow, AuditEvent("profile.delete", actor, name, request_id=request_id))
+
+    # -- enrolment credentials -----------------------------------------------------------------------------------------
+
+    def credential_add(self, tenant_id: str, order: CredentialOrder, actor: str, request_id: str = "") -> NewCredential:
+        """Make an enrolment credential; its password is in the answer and nowhere else."""
+        return credentials.add(self._room, tenant_id, order, actor, request_id)
+
+    def credential_list(
+        self, tenant_id: str, after: tuple[datetime, str] | None = None, limit: int = 200
+    ) -> list[Credential]:
+        """Return credentials, newest first, from just after a (created_at, id)."""
+        return credentials.listing(self._room, tenant_id, after, limit)
+
+    def credential_get(self, tenant_id: str, credential_id: str) -> Credential:
+        """Return one by its id or user name; Fault(NOT_FOUND)."""
+        return credentials.get(self._room, tenant_id, credential_id)
+
+    def credential_delete(self, tenant_id: str, credential_id: str, actor: str, request_id: str = "") -> None:
+        """Withdraw one; Fault(NOT_FOUND)."""
+        credentials.delete(self._room, tenant_id, credential_id, actor, request_id)
+
+    def credential_authenticate(
+        self, tenant_id: str, username: str, password: str, protocol: str, profile: str = "", authority: str = ""
+    ) -> Credential:
+        """Return the credential; Fault(UNAUTHENTICATED), or FORBIDDEN for another protocol, profile or CA."""
+        found = credentials.authenticate(self._room, tenant_id, username, password, protocol)
+        credentials.check_label(found, profile, authority)
+        return found
+
+    def credential_by_secret(self, tenant_id: str, password: str, protocol: str) -> Credential:
+        """Return the credential whose secret this is, for protocols that send nothing else."""
+        return credentials.authenticate_secret(self._room, tenant_id, password, protocol)
+
+    def credential_secret(self, tenant_id: str, username: str, protocol: str) -> tuple[Credential, bytes]:
+        """Return the credential with its secret, for protocols that prove it by a MAC. Never shown to a peer."""
+        return credentials.reveal(self._room, tenant_id, username, protocol)
+
+    # -- certificates --------------------------------------------------------------------------------------------------
+
+    def issue(self, tenant_id: str, order: IssueOrder, actor: str, request_id: str = "") -> IssuedCertificate:
+        """Issue a certificate, by the steps of :mod:`pycryptoutil.authority.issue`; durable when this returns."""
+        return issue.run(self._room, tenant_id, order, actor, request_id)
+
+    def generate_and_issue(
+        self, tenant_id: str, order: IssueOrder, actor: str, request_id: str = "", key_algorithm: str = ""
+    ) -> tuple[IssuedCertificate, PrivateKey]:
+        """Make a key and a certificate for it. A CSR, if there is one, gives the names only: its key is not used."""
+        if order.csr is not None:
+            decode_csr(order.csr)
+        profile = self.profile(tenant_id, order.profile or self._room.settings.default_profile)
+        key = generate(key_algorithm or self.default_key_algorithm(profile))
+        with_key = IssueOrder(
+            **{name: getattr(order, name) for name in IssueOrder.__slots__ if name not in {"spki", "idempotency_key"}},
+            spki=key.public_spki,
+        )
+        issued = issue.run(self._room, tenant_id, with_key, actor, request_id)
+        return issued, key
+
+    @staticmethod
+    def default_key_algorithm(profile: Profile) -> str:
+        """Return the key to generate under a profile when nothing else is asked for."""
+        for algorithm in _GENERATED_BY_DEFAULT:
+            if algorithm in profile.keys.algorithms:
+                return f"RSA-{max(profile.keys.rsa_minimum, 3072)}" if algorithm == "RSA" else algorithm
+        return profile.keys.algorithms[0]
+
+    def certificate(self, tenant_id: str, serial: str, authority: str = "") -> CertificateRecord:
+        """Return one certificate by its serial in hex; Fault(NOT_FOUND)."""
+        return records.get(self._room, tenant_id, serial, authority)
+
+    def issuers(self, record: CertificateRecord) -> tuple[bytes, ...]:
+        """Return the chain above a certificate, its issuer first."""
+        return records.issuers(self._room, record.tenant_id, record.authority_id)
+
+    def certificates(
+        self, tenant_id: str, wanted: CertificateFilter | None = None, cursor: str = "", limit: int = 50
+    ) -> Page:
+        """Return a part of the tenant's certificates, newest first."""
+        return records.page(self._room, tenant_id, wanted or CertificateFilter(), cursor, limit)
+
+    def certificate_status_for_client(self, chain: tuple[bytes, ...]) -> CertificateRecord:
+        """Return the record of a TLS client's certificate that was issued here and is good now, of whichever tenant.
+
+        Fault(UNAUTHENTICATED) when it is foreign or revoked, EXPIRED outside its validity.
+        """
+        return records.of_client(self._room, chain)
+
+    def revoke(
+        self,
+        tenant_id: str,
+        serial: str,
+        reason: RevocationReason,
+        invalidity_date: datetime | None,
+        actor: str,
+        request_id: str = "",
+        authority: str = "",
+    ) -> CertificateRecord:
+        """Revoke, hold (certificateHold) or release (removeFromCRL); Fault(CONFLICT) if that is so already."""
+        return revocation.revoke(self._room, tenant_id, serial, reason, invalidity_date, actor, request_id, authority)
+
+    # -- upkeep --------------------------------------------------------------------------------------------------------
+
+    def ready(self) -> None:
+        """Raise Fault unless certificates could be issued now."""
+        if self._room.barrier.sealed:
+            raise Fault(FaultKind.SEALED, "the barrier is sealed", "the service is sealed", retry_after=30)
+        if self._default_tenant_id:
+            self.authority(self._default_tenant_id)
+
+    def maintain(self) -> None:
+        """Tidy up: repeats that have run out, and serials whose issuance never came to an end."""
+        now = self._room.clock.now()
+        with self._room.database.read(SYSTEM_TENANT) as reader:
+            tenants = store.tenants_with_authorities(reader)
+        for tenant_id in tenants:
+            with self._room.database.unit_of_work(tenant_id) as uow:
+                certificate_store.forget_repeats(uow, now)
+                certificate_store.fail_reserved(uow, now - _UNFINISHED_AFTER)
+
+
+def after_cursor(cursor: str) -> tuple[datetime, str] | None:
+    """Read the cursor of a list of credentials; Fault(INVALID)."""
+    position = decode_cursor(cursor, 2)
+    if position is None:
+        return None
+    try:
+        return datetime.fromisoformat(position[0]), position[1]
+    except ValueError:
+        raise Fault(FaultKind.INVALID, "cursor", "not a cursor of this list", pointer="cursor") from None
