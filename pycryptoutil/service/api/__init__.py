@@ -33,5 +33,7 @@ def template_routes(access: Access, definition: ServiceDefinition, others: Itera
 
 
 def every_route(access: Access, definition: ServiceDefinition) -> tuple[Route, ...]:
-    """Return every public route of a service, its own and the template's."""
-    return (*definition.routes, *template_routes(access, definition))
+    """Return every public route of a service: its own, the edge's and the template's."""
+    from pycryptoutil.service.app import HEALTH_ROUTES  # which composes a service out of these routes
+
+    return (*definition.routes, *HEALTH_ROUTES, *template_routes(access, definition, HEALTH_ROUTES))
