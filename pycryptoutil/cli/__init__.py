@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -106,11 +107,11 @@ def _run(arguments: Sequence[str] | None) -> int:  # noqa: PLR0911  one return f
     except BrokenPipeError:  # the reader of our output went away, as head(1) does
         sys.stderr.close()
         return 0
-    except Exception as error:  # turned into one line, or raised again
+    except Exception as error:
+        if os.environ.get("PYCRYPTOUTIL_TRACEBACK"):
+            raise
         from pycryptoutil.cli.failures import explain
 
         told = explain(error)
-        if told is None:
-            raise
         click.echo(f"error: {told}", err=True)
         return told.code

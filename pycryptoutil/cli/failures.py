@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 from pycryptoutil.cli import exits
 from pycryptoutil.cli.exits import CommandError
 from pycryptoutil.errors import ConfigurationError, CoreError, StartupError
@@ -18,8 +20,8 @@ _CODES = {
 }
 
 
-def explain(error: BaseException) -> CommandError | None:
-    """Return what to tell, or None for an exception that nobody expected."""
+def explain(error: BaseException) -> CommandError:
+    """Return what to tell; of an exception that nobody expected its place, since its message may hold a secret."""
     match error:
         case CommandError():
             return error
@@ -32,4 +34,6 @@ def explain(error: BaseException) -> CommandError | None:
             return CommandError(error.public or error.detail, _CODES.get(error.kind, exits.FAILED))
         case OSError() if error.filename:
             return CommandError(f"{error.filename}: {error.strerror}", exits.FAILED)
-    return None
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return CommandError(f"internal error: {type(error).__name__}{where}; PYCRYPTOUTIL_TRACEBACK=1 shows more")

@@ -44,20 +44,10 @@ def readyz(administrator: Administrator, service: str) -> None:
     if administrator.as_json:
         output.write_json(answers)
     else:
-        rows = [{"service": name, **check} for name, answer in answers.items() for check in _checks(answer)]
-        output.table(rows, tuple(rows[0]) if rows else ("service",))
+        rows = [{"service": name, **check} for name, answer in answers.items() for check in answer["checks"]]
+        output.table(rows, ("service", "name", "state", "required", "duration_ms", "reason"))
     if not ready:
         raise CommandError("not ready", exits.NOT_READY)
-
-
-def _checks(answer: Any) -> list[dict[str, Any]]:
-    checks = answer.get("checks", {}) if isinstance(answer, dict) else {}
-    if isinstance(checks, dict):
-        return [
-            {"check": name, **(found if isinstance(found, dict) else {"state": found})}
-            for name, found in checks.items()
-        ]
-    return [dict(check) for check in checks]
 
 
 @click.command()

@@ -161,7 +161,7 @@ class Process:
     def _announce(self) -> None:
         """Every listener is ready: tell whoever waits for that."""
         addresses = {name: self._address(app) for name, app in self._apps.items()}
-        bundle = next(iter(self._apps.values())).trust_bundle
+        bundle = self._trust_bundle()
         self._announced = True
         if self._link is not None:
             self._pass_new_shares_on()
@@ -173,6 +173,15 @@ class Process:
             ready.write(ready_file, ready.describe(self._configuration, addresses, bundle))
         where = {name: address.document() for name, address in addresses.items()}
         log.info("ready", services=where, sealed=self._barrier.sealed)
+
+    def _trust_bundle(self) -> Path:
+        """Return one PEM file of what clients must trust to reach every listener of this process."""
+        paths = list(dict.fromkeys(app.trust_bundle for app in self._apps.values()))
+        if len(paths) == 1:
+            return paths[0]
+        together = self._configuration.data_dir / "tls" / "trust.pem"
+        ready.write_private(together, b"".join(path.read_bytes() for path in paths))
+        return together
 
     def _pass_new_shares_on(self) -> None:
         """Open the siblings of the process that has just made the shares: it alone was born open."""
