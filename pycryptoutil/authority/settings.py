@@ -47,6 +47,7 @@ class AuthoritySettings(BaseModel):
     ocsp_never_issued: Literal["unknown", "revoked"] = "unknown"  # revoked: RFC 6960 section 4.4.8
     ocsp_max_age: Annotated[int, Field(ge=0, le=86400)] = 300  # seconds that HTTP caches may keep a response
     ocsp_archive_days: Annotated[int, Field(ge=0, le=36525)] = 2557  # archiveCutoff: 7 years past expiry; 0: not stated
+    est_channel_binding: Literal["verify", "require"] = "verify"  # verify: when the client claims it
     idempotency_hours: Annotated[int, Field(ge=1, le=168)] = 24
 
     @field_validator("distribution_url")
