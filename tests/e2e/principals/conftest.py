@@ -1,0 +1,5 @@
+"""Real processes."""
+
+from tests.support.suite import suite
+
+__all__ = ["suite"]
