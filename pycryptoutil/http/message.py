@@ -24,6 +24,13 @@ class Headers:
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items = tuple((name.lower(), value) for name, value in items)
 
+    @classmethod
+    def lowered(cls, items: tuple[tuple[str, str], ...]) -> Headers:
+        """Take items whose names are in lower case already."""
+        made = cls.__new__(cls)
+        made._items = items
+        return made
+
     def get(self, name: str, default: str = "") -> str:
         """Return the first value, or ``default``."""
         wanted = name.lower()

@@ -1,0 +1,141 @@
+"""Runs the middleware: entry and exit steps on the reactor, work steps on a worker, or a route's ``fast=`` at once."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
+from pycryptoutil.http.message import Headers, Listener, Request, TlsInfo
+from pycryptoutil.service.exchange import Deliver, Edge, Exchange
+from pycryptoutil.service.http1 import Head
+from pycryptoutil.service.middleware import Stage, encode_fault, recover, steps
+from pycryptoutil.service.router import Router, Side
+from pycryptoutil.service.workers import WorkerPool
+
+ENTRY = steps(Stage.ENTRY)
+WORK = steps(Stage.WORK)
+EXIT = steps(Stage.EXIT)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_TIMED_OUT = "The service did not answer in time; what was asked may still happen."
+
+
+class Dispatcher:
+    """One service's way from a head to an answer. Everything but the work steps runs on the reactor's thread."""
+
+    def __init__(self, edge: Edge, routers: Mapping[Listener, Router], pools: Mapping[Listener, WorkerPool]) -> None:
+        self.edge = edge
+        self._routers = routers
+        self._pools = pools
+        self._ids = itertools.count(1)
+        self._prefix = secrets.token_hex(8)
+        self.in_flight = 0
+
+    def route(self, routers: Mapping[Listener, Router]) -> None:
+        """Use these tables from the next request on."""
+        self._routers = routers
+
+    def pool(self, listener: Listener) -> WorkerPool:
+        """Return the threads that serve a listener."""
+        return self._pools[listener]
+
+    def request_id(self, given: str = "") -> str:
+        """Return the peer's id if it is well-formed, or a new one."""
+        if given and _REQUEST_ID.fullmatch(given):
+            return given
+        return f"{self._prefix}-{next(self._ids):x}"
+
+    def open(self, head: Head, listener: Listener, peer: str, tls: TlsInfo | None) -> Exchange:
+        """Begin: the exchange has a response already if an entry step refused it."""
+        edge, fields = self.edge, head.fields
+        request = Request(
+            head.method,
+            head.path,
+            head.raw_path,
+            head.query,
+            Headers.lowered(fields.items),
+            b"",
+            listener,
+            peer,
+            self.request_id(fields.request_id),
+            edge.clock.now(),
+            tls,
+        )
+        match = self._routers[listener].find(head.path)
+        exchange = Exchange(request, match, fields.length, edge.clock.monotonic())
+        self.in_flight += 1
+        try:
+            for step in ENTRY:
+                step(edge, exchange)
+                if exchange.response is not None:
+                    break
+        except Exception as error:  # noqa: BLE001  recover is the one place where everything ends
+            recover(edge, exchange, error)
+        return exchange
+
+    def run(self, exchange: Exchange, body: bytes, deliver: Deliver) -> None:
+        """Answer a whole request; ``deliver`` is called on the reactor, at once or later, exactly once."""
+        if body:
+            exchange.request = replace(exchange.request, body=body)
+        try:
+            if self._answered_fast(exchange):
+                deliver(exchange)
+                return
+            self._pools[exchange.request.listener].submit(lambda: self._work(exchange), lambda _: deliver(exchange))
+        except Exception as error:  # noqa: BLE001
+            recover(self.edge, exchange, error)
+            deliver(exchange)
+
+    def _answered_fast(self, exchange: Exchange) -> bool:
+        mount, edge = exchange.mount, self.edge
+        if mount is None or mount.route.fast is None:
+            return False
+        tls = exchange.request.tls
+        if edge.certificates is not None and tls is not None and tls.client_verified:
+            return False  # its certificate's revocation is looked up by a worker
+        state = edge.admin_state if mount.side is Side.ADMIN else edge.state
+        exchange.response = mount.route.fast(state, exchange.request, exchange.parameters)
+        return exchange.response is not None
+
+    def _work(self, exchange: Exchange) -> None:
+        """Run on a worker's thread. What an exchange that timed out still computes, nobody reads."""
+        edge = self.edge
+        try:
+            for step in WORK:
+                step(edge, exchange)
+                if exchange.response is not None:
+                    return
+        except Exception as error:  # noqa: BLE001
+            recover(edge, exchange, error)
+
+    def refuse(self, exchange: Exchange, fault: Fault) -> None:
+        """Answer a fault found by the adapter (a body too large, a bad chunk) in the path's own form."""
+        recover(self.edge, exchange, fault)
+
+    def timed_out(self, exchange: Exchange) -> Exchange:
+        """Give up waiting for a worker: return another exchange, with the 503; what the worker brings is dropped."""
+        exchange.abandoned = True
+        other = Exchange(exchange.request, exchange.match, exchange.framed_length, exchange.started)
+        other.mount, other.extra_headers, other.principal = exchange.mount, exchange.extra_headers, self.edge.anonymous
+        fault = Fault(FaultKind.UNAVAILABLE, "request timeout", _TIMED_OUT, retry_after=5)
+        other.fault = fault
+        other.response = encode_fault(other, fault)
+        return other
+
+    def close(self, exchange: Exchange) -> None:
+        """Run the exit steps; after this the response is sent as it is."""
+        self.in_flight -= 1
+        try:
+            for step in EXIT:
+                step(self.edge, exchange)
+        except Exception as error:  # noqa: BLE001
+            recover(self.edge, exchange, error)
+
+    def forget(self) -> None:
+        """Count out a request whose peer is gone before its answer."""
+        self.in_flight -= 1

@@ -1,0 +1,157 @@
+"""Route rows → where they are mounted, and finding one by path. The table stays data; werkzeug matches the patterns."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pycryptoutil_protocols.faults import Fault, FaultKind
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
+
+from pycryptoutil.errors import StartupError
+from pycryptoutil.http.message import Listener
+from pycryptoutil.http.route import FaultEncoder, Gate, Route
+
+SERVICE_PREFIX = "/service/api/v1"
+BROWSER_PREFIX = "/browser/api/v1"
+PAGE_PREFIX = "/browser"
+MAX_REMEMBERED = 4096
+MAX_REMEMBERED_PATH = 512
+
+_PLACEHOLDER = re.compile(r"<(?:[^<>:]*:)?([^<>:]+)>")
+
+
+class Side(enum.Enum):
+    """Whose door a mounted route is behind; it decides authentication and headers."""
+
+    SERVICE = "service"
+    BROWSER = "browser"
+    PAGE = "page"
+    PROTOCOL = "protocol"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One route at one path."""
+
+    route: Route
+    side: Side
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: werkzeug keeps it as a key
+class Resource:
+    """Everything mounted at one path."""
+
+    pattern: str
+    methods: Mapping[str, Mount]
+
+    @property
+    def allow(self) -> str:
+        """The value of Allow."""
+        return ", ".join(sorted({*self.methods, "OPTIONS"}))
+
+    @property
+    def first(self) -> Mount:
+        """Any of them: they share the path's side and error form."""
+        return next(iter(self.methods.values()))
+
+    @property
+    def faults(self) -> FaultEncoder | None:
+        """The path's own error form, if it has one."""
+        return next((mount.route.faults for mount in self.methods.values() if mount.route.faults), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A path that exists."""
+
+    resource: Resource
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+class MethodNotAllowed(Fault):
+    """The path exists, not for this method; ``allow`` lists the ones it has (RFC 9110 section 15.5.6)."""
+
+    def __init__(self, method: str, allow: str) -> None:
+        public = "This path does not have that method."
+        super().__init__(FaultKind.METHOD_NOT_ALLOWED, f"{method[:20]} not in {allow}", public)
+        self.allow = allow
+
+
+def mounts(route: Route, admin_prefix: str) -> tuple[Mount, ...]:
+    """Return where a route is mounted, by its gate."""
+    places: tuple[tuple[Side, str], ...]
+    match route.gate:
+        case Gate.API:
+            places = ((Side.SERVICE, SERVICE_PREFIX), (Side.BROWSER, BROWSER_PREFIX))
+        case Gate.SERVICE:
+            places = ((Side.SERVICE, SERVICE_PREFIX),)
+        case Gate.BROWSER:
+            places = ((Side.BROWSER, BROWSER_PREFIX),)
+        case Gate.PAGE:
+            places = ((Side.PAGE, PAGE_PREFIX),)
+        case Gate.PROTOCOL:
+            places = ((Side.PROTOCOL, ""),)
+        case Gate.ADMIN:
+            places = ((Side.ADMIN, admin_prefix),)
+    return tuple(Mount(route, side, prefix + route.path) for side, prefix in places)
+
+
+def _belongs(mount: Mount, listener: Listener) -> bool:
+    if mount.side is Side.ADMIN or listener is Listener.ADMIN:
+        return mount.side is Side.ADMIN and listener is Listener.ADMIN
+    return listener in mount.route.listeners
+
+
+class Router:
+    """The routes of one listener. Trailing slashes and repeated slashes mean what they say; nothing redirects."""
+
+    def __init__(self, routes: Iterable[Route], listener: Listener, admin_prefix: str) -> None:
+        tables: dict[str, dict[str, Mount]] = {}
+        shapes: dict[str, str] = {}
+        for route in routes:
+            for mount in mounts(route, admin_prefix):
+                if not _belongs(mount, listener):
+                    continue
+                shape = _PLACEHOLDER.sub("<>", mount.pattern)
+                if shapes.setdefault(shape, mount.pattern) != mount.pattern:
+                    raise StartupError(f"routes {shapes[shape]} and {mount.pattern} are the same path")
+                table = tables.setdefault(mount.pattern, {})
+                for method in route.methods:
+                    if method in table and not (method == "HEAD" and table[method].route is route):
+                        raise StartupError(f"{method} {mount.pattern} is routed twice")
+                    table[method] = mount
+        for table in tables.values():
+            if "GET" in table:
+                table.setdefault("HEAD", table["GET"])
+        resources = {pattern: Resource(pattern, table) for pattern, table in tables.items()}
+        self._exact = {pattern: Match(found) for pattern, found in resources.items() if "<" not in pattern}
+        rules = [Rule(pattern, endpoint=found) for pattern, found in resources.items() if "<" in pattern]
+        self._patterns: MapAdapter | None = None
+        if rules:
+            self._patterns = Map(rules, strict_slashes=True, merge_slashes=False, redirect_defaults=False).bind("")
+        self._remembered: dict[str, Match] = {}
+        self.resources = tuple(resources.values())
+
+    def find(self, path: str) -> Match | None:
+        """Return what is at a decoded path, or None."""
+        found = self._exact.get(path)
+        if found is None:
+            found = self._remembered.get(path)
+        if found is not None or self._patterns is None:
+            return found
+        try:
+            endpoint, parameters = self._patterns.match(path, method="GET")
+        except (NotFound, RequestRedirect):
+            return None
+        found = Match(endpoint, {name: str(value) for name, value in parameters.items()})
+        if len(path) <= MAX_REMEMBERED_PATH:
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[path] = found
+        return found
