@@ -64,6 +64,11 @@ class CertificateAuthorityService:
         self._default_tenant_id = default_tenant_id
 
     @property
+    def room(self) -> Room:
+        """What the OCSP responder and the CRL publisher share with it."""
+        return self._room
+
+    @property
     def urls(self) -> DistributionUrls:
         """Where CRLs, OCSP and CA certificates are."""
         return self._room.urls

@@ -1,0 +1,46 @@
+"""pki-ca: the certificate authority. Each protocol has a folder; this file puts their tables together."""
+
+from __future__ import annotations
+
+from pycryptoutil.authority import AuthoritySettings
+from pycryptoutil.authority.crl.publisher import TICK
+from pycryptoutil.authority.revocation_status import POLL_INTERVAL
+from pycryptoutil.authority.store import SEALED_COLUMNS
+from pycryptoutil.service.definition import BackgroundTask, ReadinessCheck, ServiceDefinition
+from pycryptoutil.services.pki_ca.certificates import routes as certificate_routes
+from pycryptoutil.services.pki_ca.distribution import routes as distribution_routes
+from pycryptoutil.services.pki_ca.est import routes as est_routes
+from pycryptoutil.services.pki_ca.ocsp import routes as ocsp_routes
+from pycryptoutil.services.pki_ca.rest import routes as rest_routes
+from pycryptoutil.services.pki_ca.state import State, build
+
+SERVICE = ServiceDefinition(
+    name="pki-ca",
+    product="PKI",
+    title="Certificate Authority",
+    public_port=8443,
+    admin_port=9091,
+    plain_port=8444,
+    routes=(
+        *rest_routes.ROUTES,
+        *certificate_routes.ROUTES,
+        *est_routes.ROUTES,
+        *ocsp_routes.ROUTES,
+        *distribution_routes.ROUTES,
+    ),
+    build=build,
+    settings=AuthoritySettings,
+    migrations=("pycryptoutil.authority",),
+    sealed_columns=SEALED_COLUMNS,
+    background=(
+        BackgroundTask("revocation-watch", POLL_INTERVAL, lambda state: state.watch.poll()),
+        BackgroundTask("ocsp-refresh", 30.0, lambda state: state.ocsp.refresh()),
+        BackgroundTask("ocsp-signers", 300.0, lambda state: state.ocsp.renew(), every_worker=False),
+        BackgroundTask("crl", TICK, lambda state: state.crl.tick()),
+        BackgroundTask("upkeep", 600.0, lambda state: state.authority.maintain(), every_worker=False),
+    ),
+    readiness=(ReadinessCheck("authority", lambda state: state.authority.ready()),),
+    scopes=rest_routes.SCOPES | certificate_routes.SCOPES,
+)
+
+__all__ = ["SERVICE", "State"]

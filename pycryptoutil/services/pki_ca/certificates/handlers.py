@@ -1,0 +1,148 @@
+"""Issuing, listing, showing and revoking certificates over REST."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pycryptoutil_protocols import pem
+from pycryptoutil_protocols.csr import MAX_CSR
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
+from pycryptoutil.authority import (
+    CertificateFilter,
+    CertificateRecord,
+    CertificateStatus,
+    IssueOrder,
+    RevocationReason,
+)
+from pycryptoutil.http.message import Request, Response
+from pycryptoutil.http.paging import json_response
+from pycryptoutil.service.definition import Context
+from pycryptoutil.services.pki_ca.certificates import models
+from pycryptoutil.services.pki_ca.common import (
+    CHAIN_TYPE,
+    DER_TYPE,
+    PEM_TYPE,
+    actor,
+    authority_of,
+    to_pem,
+    wanted_type,
+)
+
+_CSR_LABELS: Final = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
+_MAX_IDEMPOTENCY_KEY: Final = 100
+
+
+def issue_certificate(context: Context, request: Request) -> Response:
+    """Issue for a CSR's key, or for one made here."""
+    body: models.CertificateBody = context.body
+    if (body.csr is None) != body.generate_key or (body.key_algorithm is not None and not body.generate_key):
+        text = "give either csr, or generate_key with or without key_algorithm"
+        raise Fault(FaultKind.INVALID, text, text, pointer="#/csr")
+    repeat = request.headers.get("idempotency-key")
+    if len(repeat) > _MAX_IDEMPOTENCY_KEY or (repeat and body.generate_key):
+        text = f"Idempotency-Key has at most {_MAX_IDEMPOTENCY_KEY} characters, and goes with a CSR only"
+        raise Fault(FaultKind.INVALID, text, text)
+    order = IssueOrder(
+        authority=body.authority or "",
+        profile=body.profile or "",
+        csr=pem.decode_body(body.csr.encode(), MAX_CSR, _CSR_LABELS) if body.csr is not None else None,
+        subject=body.subject,
+        sans=body.sans,
+        not_before=body.not_before,
+        not_after=body.not_after,
+        must_staple=body.must_staple,
+        idempotency_key=repeat,
+    )
+    key = None
+    if body.generate_key:
+        issued, key = authority_of(context).generate_and_issue(
+            context.tenant_id, order, actor(context), request.request_id, body.key_algorithm or ""
+        )
+    else:
+        issued = authority_of(context).issue(context.tenant_id, order, actor(context), request.request_id)
+    view = models.IssuedView(
+        serial=issued.serial,
+        authority=issued.authority,
+        profile=issued.profile,
+        subject=issued.subject,
+        sans=issued.sans,
+        not_before=issued.not_before,
+        not_after=issued.not_after,
+        certificate=to_pem(issued.der),
+        chain=tuple(map(to_pem, issued.chain)),
+        private_key=to_pem(key.export_pkcs8(), "PRIVATE KEY") if key is not None else None,
+    )
+    return json_response(view, 200 if issued.repeated else 201)
+
+
+def _certificate(found: CertificateRecord) -> models.CertificateView:
+    return models.CertificateView(
+        **{name: getattr(found, name) for name in models.CertificateView.model_fields if name in _SAME},
+        status=found.status.value,
+        reason=found.reason.value if found.reason is not None else None,
+        certificate=to_pem(found.der),
+    )
+
+
+_SAME: Final = frozenset(models.CertificateView.model_fields) - {"status", "reason", "certificate"}
+
+
+def list_certificates(context: Context, _request: Request) -> Response:
+    """Answer with a page of certificates."""
+    query: models.CertificateQuery = context.query
+    wanted = CertificateFilter(
+        status=CertificateStatus(query.status) if query.status is not None else None,
+        **{
+            name: getattr(query, name)
+            for name in CertificateFilter.__slots__
+            if name not in {"status", "serial", "contains"}
+        },
+        serial=query.serial.lower().replace(":", ""),
+        contains=query.contains.lower(),
+    )
+    found = authority_of(context).certificates(context.tenant_id, wanted, query.cursor, query.limit)
+    items = tuple(map(_certificate, found.items))
+    return json_response(models.CertificateList(items=items, next=found.cursor or None))
+
+
+def get_certificate(context: Context, request: Request) -> Response:
+    """Answer with one certificate: JSON, PEM or DER as asked for."""
+    found = authority_of(context).certificate(context.tenant_id, context.parameters["serial"], context.query.authority)
+    match wanted_type(request, PEM_TYPE, CHAIN_TYPE, DER_TYPE):
+        case "":
+            return json_response(_certificate(found))
+        case media_type if media_type == DER_TYPE:
+            return Response(200, found.der, DER_TYPE)
+        case media_type:
+            return Response(200, to_pem(found.der).encode(), media_type)
+
+
+def get_chain(context: Context, _request: Request) -> Response:
+    """Answer with the certificate and its issuers, leaf first, as PEM."""
+    found = authority_of(context).certificate(context.tenant_id, context.parameters["serial"], context.query.authority)
+    chain = (found.der, *authority_of(context).issuers(found))
+    return Response(200, "".join(map(to_pem, chain)).encode(), CHAIN_TYPE)
+
+
+def _change(context: Context, request: Request, reason: RevocationReason, invalidity_date: Any) -> Response:
+    found = authority_of(context).revoke(
+        context.tenant_id,
+        context.parameters["serial"],
+        reason,
+        invalidity_date,
+        actor(context),
+        request.request_id,
+        context.query.authority,
+    )
+    return json_response(_certificate(found))
+
+
+def revoke_certificate(context: Context, request: Request) -> Response:
+    """Revoke or hold."""
+    return _change(context, request, RevocationReason(context.body.reason), context.body.invalidity_date)
+
+
+def unhold_certificate(context: Context, request: Request) -> Response:
+    """Release a hold."""
+    return _change(context, request, RevocationReason.REMOVE_FROM_CRL, None)

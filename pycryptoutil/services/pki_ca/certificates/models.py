@@ -1,0 +1,111 @@
+"""What the API of certificates takes and gives. Times are RFC 3339, certificates PEM, serials lower-case hex."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from pycryptoutil.authority.settings import CaAlgorithm
+from pycryptoutil.http.paging import JsonModel, PageQuery
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
+San = Annotated[
+    str, Field(min_length=1, max_length=2100, description="dns:a.example.com, ip:192.0.2.1, email:…, uri:…")
+]
+Reason = Literal[
+    "unspecified",
+    "keyCompromise",
+    "cACompromise",
+    "affiliationChanged",
+    "superseded",
+    "cessationOfOperation",
+    "certificateHold",
+    "privilegeWithdrawn",
+]
+
+
+class CertificateBody(JsonModel):
+    """A certificate to issue: for the key of ``csr``, or for one that ``generate_key`` makes."""
+
+    authority: Name | None = None
+    profile: Name | None = None
+    csr: Annotated[str, Field(max_length=128 * 1024, description="PKCS#10, PEM or base64 DER")] | None = None
+    generate_key: bool = False
+    key_algorithm: CaAlgorithm | None = None
+    subject: Annotated[str, Field(max_length=1000, description="RFC 4514; replaces the CSR's")] | None = None
+    sans: Annotated[tuple[San, ...], Field(max_length=1000, description="replace the CSR's")] = ()
+    not_before: AwareDatetime | None = None
+    not_after: AwareDatetime | None = None
+    must_staple: bool = False
+
+
+class IssuedView(JsonModel):
+    """An issued certificate; ``private_key`` (PKCS#8) is shown this once."""
+
+    serial: str
+    authority: str
+    profile: str
+    subject: str
+    sans: tuple[str, ...]
+    not_before: AwareDatetime
+    not_after: AwareDatetime
+    certificate: str
+    chain: tuple[str, ...]
+    private_key: str | None = None
+
+
+class CertificateView(JsonModel):
+    """A certificate and what became of it."""
+
+    serial: str
+    authority: str
+    profile: str
+    subject: str
+    sans: tuple[str, ...]
+    spki_sha256: str
+    not_before: AwareDatetime
+    not_after: AwareDatetime
+    status: str
+    revoked_at: AwareDatetime | None
+    reason: str | None
+    invalidity_date: AwareDatetime | None
+    requester: str
+    protocol: str
+    created_at: AwareDatetime
+    certificate: str
+
+
+class CertificateList(JsonModel):
+    """A page of certificates, newest first; ``next`` is the cursor of the page after."""
+
+    items: tuple[CertificateView, ...]
+    next: str | None
+
+
+class CertificateQuery(PageQuery):
+    """Which certificates; every given condition must hold."""
+
+    status: Literal["valid", "expired", "revoked", "held"] | None = None
+    authority: str = Field(default="", max_length=64)
+    profile: str = Field(default="", max_length=64)
+    protocol: str = Field(default="", max_length=16)
+    requester: str = Field(default="", max_length=300)
+    serial: str = Field(default="", max_length=80)
+    contains: str = Field(default="", max_length=253, description="part of the subject or of a name")
+    spki_sha256: str = Field(default="", max_length=64)
+    not_after_from: AwareDatetime | None = None
+    not_after_to: AwareDatetime | None = None
+
+
+class AuthorityQuery(JsonModel):
+    """Which CA's, where imported CAs share a serial."""
+
+    authority: str = Field(default="", max_length=64)
+
+
+class RevokeBody(JsonModel):
+    """Why, and since when the key or the certificate is suspected (RFC 5280 section 5.3)."""
+
+    reason: Reason = "unspecified"
+    invalidity_date: AwareDatetime | None = None

@@ -1,0 +1,37 @@
+"""What pki-ca keeps between requests: the CA, its OCSP responder and its CRL publisher, wired together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pycryptoutil.authority import AuthoritySettings, CertificateAuthorityService, DistributionUrls
+from pycryptoutil.authority.crl import CrlService
+from pycryptoutil.authority.ocsp import OcspService
+from pycryptoutil.authority.revocation_status import RevocationWatch
+from pycryptoutil.clock import Clock
+from pycryptoutil.service.definition import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Shared by every thread of a process."""
+
+    authority: CertificateAuthorityService
+    ocsp: OcspService
+    crl: CrlService
+    watch: RevocationWatch
+    clock: Clock
+    settings: AuthoritySettings
+
+
+def build(resources: Resources) -> State:
+    """Open the CA, making root and issuing CA where there are none. The barrier is open by now."""
+    settings: AuthoritySettings = resources.settings
+    database, barrier, clock = resources.database, resources.barrier, resources.clock
+    urls = DistributionUrls((settings.distribution_url or resources.urls.plain).rstrip("/"))
+    authority = CertificateAuthorityService(
+        database, barrier, clock, urls, settings, resources.instance, resources.default_tenant_id
+    )
+    authority.first_start(resources.default_tenant_id)
+    watch = RevocationWatch(database, clock)
+    return State(authority, OcspService(authority.room, watch), CrlService(authority.room), watch, clock, settings)
