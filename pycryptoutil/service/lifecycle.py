@@ -39,6 +39,7 @@ def run(configuration: Configuration) -> int:
     """
     os.umask(0o077)
     signal.signal(signal.SIGTERM, _stop_while_starting)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to load anew
     logging.configure(configuration.settings.logging, SystemClock())
     wanted = [
         address

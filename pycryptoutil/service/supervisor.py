@@ -180,8 +180,9 @@ class Supervisor:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
-            for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            for one in (signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(one, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to load anew
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor passes it on
             self._selector.close()
             for opened in (*(self._wakeup or ()), ours, *(w.link for w in self._workers if w.link is not None)):
