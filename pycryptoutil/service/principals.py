@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
+from pycryptoutil.crypto import x509
 from pycryptoutil.http.message import Request
 from pycryptoutil.service import store
 from pycryptoutil.service.csrf import Csrf
@@ -71,14 +69,10 @@ def basic_credentials(credentials: str) -> tuple[str, str]:
 def certificate_matches(der: bytes) -> tuple[tuple[str, str], ...]:
     """Return what a binding of this certificate may say, the stricter first; Fault(UNAUTHENTICATED) if unreadable."""
     try:
-        key = x509.load_der_x509_certificate(der).public_key()
-        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, TypeError) as error:
-        raise Fault(FaultKind.UNAUTHENTICATED, "client certificate cannot be read") from error
-    return (
-        (CERTIFICATE_SHA256, hashlib.sha256(der).hexdigest()),
-        (SPKI_SHA256, hashlib.sha256(spki).hexdigest()),
-    )
+        spki = x509.facts(der).spki
+    except Fault as fault:
+        raise Fault(FaultKind.UNAUTHENTICATED, f"client certificate cannot be read: {fault.detail}") from None
+    return ((CERTIFICATE_SHA256, x509.fingerprint(der)), (SPKI_SHA256, x509.fingerprint(spki)))
 
 
 def _principal(
@@ -89,7 +83,7 @@ def _principal(
 
 
 class Authenticator:
-    """Turns a request into a Principal, or raises Fault(UNAUTHENTICATED) with challenges. For workers: it reads rows."""
+    """Turns a request into a Principal, or raises Fault(UNAUTHENTICATED) with challenges. Reads rows: for workers."""
 
     def __init__(
         self,

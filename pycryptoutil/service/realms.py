@@ -131,9 +131,15 @@ class FileRealm:
             purpose = PASSWORD_PURPOSE if kind == store.USER else CLIENT_PURPOSE
             registry = Registry.LOW_RANDOM if low else Registry.HIGH_RANDOM
             self._hasher.verify(registry, given, entry.secret, purpose=purpose)
-        elif not hmac.compare_digest(self._blind(given), self._blind(entry.secret)):
-            raise Fault(FaultKind.UNAUTHENTICATED, "secret does not match the file realm's")
+        else:
+            self._compare(entry, kind, given)
         return self._identity(entry, kind)
+
+    def _compare(self, entry: _Entry, kind: str, given: str) -> None:
+        if kind == store.USER:
+            self._hasher.waste(given)  # else the time of a refusal would tell which names are configuration's
+        if not hmac.compare_digest(self._blind(given), self._blind(entry.secret)):
+            raise Fault(FaultKind.UNAUTHENTICATED, "secret does not match the file realm's")
 
     def _blind(self, secret: str) -> bytes:
         """Equal lengths for the comparison, whatever the secrets are."""

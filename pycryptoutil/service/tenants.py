@@ -34,7 +34,7 @@ TEMPLATE_SCOPES = {
     ADMINISTRATOR_SCOPE: "everything in the tenant",
     "principals:read": "see users, clients, their tokens, sessions and certificates",
     "principals:write": "make, change and remove users and clients that hold no more scopes than oneself",
-    "tokens:write": "make API tokens for oneself, with no more scopes than oneself",
+    "tokens:write": "see, make and revoke API tokens of one's own, with no more scopes than oneself",
     "audit:read": "read and verify the tenant's audit chain",
 }
 

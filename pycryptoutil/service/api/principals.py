@@ -9,10 +9,9 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
+from pycryptoutil.crypto import x509
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import PageQuery, decode_cursor, json_response, page
 from pycryptoutil.http.route import Route
@@ -264,9 +263,9 @@ class PrincipalRoutes:
         """Bind a certificate or its key."""
         body: models.BindingBody = context.body
         try:
-            der = x509.load_pem_x509_certificate(body.certificate.encode()).public_bytes(Encoding.DER)
+            (der,) = x509.certificates_of(body.certificate.encode())
             value = dict(certificate_matches(der))[body.match]
-        except (ValueError, Fault):
+        except (ValueError, Fault):  # none, several, or not to be read
             raise _invalid("Not one PEM certificate that can be read.", "#/certificate") from None
         with self._access.database.unit_of_work(context.tenant_id) as uow:
             row = self._target(uow, context)

@@ -18,6 +18,7 @@ from pycryptoutil.storage import audit
 from pycryptoutil.storage.audit import AuditEvent
 
 TAG = "API tokens"
+WRITE = "tokens:write"  # for reading them too: a narrow token that leaked shall not look around or revoke others
 
 
 def check_grant(principal: Principal, scopes: frozenset[str]) -> None:
@@ -57,13 +58,13 @@ class TokenRoutes:
     def routes(self) -> tuple[Route, ...]:
         """Return the table."""
         return (
-            Route("listTokens", ("GET",), "/tokens", self.list, tag=TAG, query=PageQuery, response=models.TokenList,
-                  summary="One's own API tokens"),
-            Route("createToken", ("POST",), "/tokens", self.create, scope="tokens:write", tag=TAG,
+            Route("listTokens", ("GET",), "/tokens", self.list, scope=WRITE, tag=TAG, query=PageQuery,
+                  response=models.TokenList, summary="One's own API tokens"),
+            Route("createToken", ("POST",), "/tokens", self.create, scope=WRITE, tag=TAG,
                   body=models.TokenBody, response=models.TokenCreated, status=201,
                   summary="Make an API token for oneself; it is shown this once"),
-            Route("revokeToken", ("DELETE",), "/tokens/<token_id>", self.revoke, tag=TAG, status=204, produces=(),
-                  summary="Revoke one of one's own API tokens"),
+            Route("revokeToken", ("DELETE",), "/tokens/<token_id>", self.revoke, scope=WRITE, tag=TAG, status=204,
+                  produces=(), summary="Revoke one of one's own API tokens"),
         )  # fmt: skip
 
     def list(self, context: Context, _request: Request) -> Response:

@@ -72,6 +72,9 @@ def test_nobody_grants_what_they_have_not(door: Door) -> None:
     assert client.post("/principals", {"kind": "client", "scopes": ["pets:read"]}).status == 201
     mine = client.get("/me").json["id"]
     assert client.patch(f"/principals/{mine}", {"scopes": ["admin"]}).status == 403
+    looker = door.bearer(client.post("/tokens", {"name": "l", "scopes": ["pets:read"]}).json["token"])
+    assert looker.get("/tokens").status == 403
+    assert looker.delete("/tokens/x").status == 403
     narrow = door.bearer(client.post("/tokens", {"name": "t", "scopes": ["tokens:write"]}).json["token"])
     assert narrow.post("/tokens", {"name": "u", "scopes": ["pets:read"]}).status == 403
     assert narrow.post("/tokens", {"name": "u", "scopes": ["tokens:write"]}).status == 201

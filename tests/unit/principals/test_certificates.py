@@ -91,7 +91,9 @@ def test_a_browser_does_not_enter_by_certificate(small_door: Door) -> None:
     assert replace(presenting(small_door, shown), prefix="/browser/api/v1").get("/me").status == 401
 
 
-@pytest.mark.parametrize("text", ["", "x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "é"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "é", pem(certificate()) * 2]
+)
 def test_what_is_no_certificate(small_door: Door, text: str) -> None:
     mine = small_door.admin.get("/me").json["id"]
     assert small_door.admin.post(f"/principals/{mine}/certificates", {"certificate": text}).status == 422

@@ -100,7 +100,7 @@ def test_who_is_not_logged_in_is_sent_to_the_form(small_door: Door) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "https://evil.example/", "//evil.example", "/browser//evil.example", "/browser/\\evil", "/elsewhere",
-     "javascript:alert(1)", "/browser/api/v1/me", "/browser/x?y", "/browser/\r\nX: y"],
+     "javascript:alert(1)", "/browser/api/v1/me", "/browser/../x", "/browser/x?y", "/browser/\r\nX: y"],
 )  # fmt: skip
 def test_a_login_leads_to_no_other_site(text: str) -> None:
     assert safe_next(text) == "/browser/"
