@@ -37,7 +37,10 @@ fn main() -> io::Result<()> {
         digest.update(&content);
     }
     println!("cargo::rerun-if-changed=src");
-    let hex: String = digest.finalize().iter().map(|octet| format!("{octet:02x}")).collect();
-    println!("cargo::rustc-env=PYCRYPTOUTIL_BUILD_DIGEST={hex}");
+    print!("cargo::rustc-env=PYCRYPTOUTIL_BUILD_DIGEST=");
+    for octet in digest.finalize() {
+        print!("{octet:02x}");
+    }
+    println!();
     Ok(())
 }

@@ -80,7 +80,7 @@ impl CertificateSigner {
         der::time(&mut validity, fields.not_after)?;
         let mut body = Vec::with_capacity(size + 96);
         body.extend_from_slice(V3);
-        der::serial(&mut body, fields.serial)?;
+        der::Serial::new(fields.serial)?.append(&mut body);
         body.extend_from_slice(&self.constant);
         der::tlv(&mut body, SEQUENCE, &validity);
         body.extend_from_slice(fields.subject);

@@ -54,10 +54,10 @@ impl Encoder {
         let reason = reason_code(entry.reason)?;
         let extensions =
             if reason.is_some() { REASON_LEN } else { 0 } + if entry.invalidity == 0 { 0 } else { INVALIDITY_LEN };
-        let start = out.len();
-        // The content stays under 128 octets (22 + 17 + 2 + 12 + 26), so its length is one octet, patched below.
-        out.extend_from_slice(&[SEQUENCE, 0]);
-        der::serial(out, entry.serial)?;
+        let serial = der::Serial::new(entry.serial)?;
+        let length = serial.encoded_len() + self.time.len() + if extensions == 0 { 0 } else { extensions + 2 };
+        der::header(out, SEQUENCE, length);
+        serial.append(out);
         out.extend_from_slice(&self.time);
         if extensions > 0 {
             der::header(out, SEQUENCE, extensions);
@@ -70,54 +70,85 @@ impl Encoder {
                 der::generalized_time(out, entry.invalidity)?;
             }
         }
-        let length = u8::try_from(out.len() - start - 2).map_err(|_| CoreError::invalid("CRL: entry too long"))?;
-        if let Some(octet) = out.get_mut(start + 1) {
-            *octet = length;
-        }
         Ok(())
     }
 }
 
 /// Check that `chunk` is a run of DER CRL entries, and count them.
 pub fn check_entries(chunk: &[u8]) -> Result<usize> {
-    let mut reader = Reader::new(chunk);
+    let mut rest = chunk;
     let mut count = 0;
-    while !reader.is_empty() {
-        let mut fields = Reader::new(reader.expect(SEQUENCE)?.value);
-        match fields.expect(INTEGER)?.value {
-            [] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] | [0] => {
-                return Err(CoreError::malformed("CRL: a serial number is not positive or not minimal"));
-            }
-            digits if digits.len() > 20 => {
-                return Err(CoreError::malformed("CRL: a serial number over 20 octets"));
-            }
-            _ => {}
-        }
-        let time = fields.any()?;
-        let digits = match (time.tag, time.value.len()) {
-            (UTC_TIME, 13) | (GENERALIZED_TIME, 15) => time.value,
-            _ => return Err(CoreError::malformed("CRL: a revocation date is not a Time")),
+    while !rest.is_empty() {
+        rest = match common_entry(rest) {
+            Some(after) => after,
+            None => any_entry(rest)?,
         };
-        if digits.last() != Some(&b'Z') || !digits.iter().rev().skip(1).all(u8::is_ascii_digit) {
-            return Err(CoreError::malformed("CRL: a revocation date is not a Time"));
-        }
-        if let Some(extensions) = fields.optional(SEQUENCE)? {
-            let mut list = Reader::new(extensions.value);
-            if list.is_empty() {
-                return Err(CoreError::malformed("CRL: empty entry extensions"));
-            }
-            while !list.is_empty() {
-                let mut extension = Reader::new(list.expect(SEQUENCE)?.value);
-                extension.expect(der::OID)?;
-                extension.optional(der::BOOLEAN)?;
-                extension.expect(der::OCTET_STRING)?;
-                extension.finish()?;
-            }
-        }
-        fields.finish()?;
         count += 1;
     }
     Ok(count)
+}
+
+/// What follows the first entry, if that has the form that nearly all have: a UTCTime, and no extension or a reason.
+fn common_entry(chunk: &[u8]) -> Option<&[u8]> {
+    let ([SEQUENCE, length @ 0..=0x7f, INTEGER, digits @ 1..=20], rest) = chunk.split_first_chunk()? else {
+        return None;
+    };
+    let (serial, rest) = rest.split_at_checked(usize::from(*digits))?;
+    if !is_serial(serial) {
+        return None;
+    }
+    let ([UTC_TIME, 13, time @ .., b'Z'], rest) = rest.split_first_chunk::<15>()? else {
+        return None;
+    };
+    let extensions = usize::from(*length).checked_sub(serial.len() + 17)?;
+    let (extensions, rest) = rest.split_at_checked(extensions)?;
+    let common = match extensions {
+        [] => true,
+        [SEQUENCE, 12, extension @ .., _] => extension == REASON,
+        _ => false,
+    };
+    (common && time.iter().fold(true, |all, octet| all & octet.is_ascii_digit())).then_some(rest)
+}
+
+/// Positive, minimal, at most 20 octets.
+fn is_serial(digits: &[u8]) -> bool {
+    match digits {
+        [] | [0x80..=0xff, ..] | [0, 0..=0x7f, ..] | [0] => false,
+        _ => digits.len() <= 20,
+    }
+}
+
+/// What follows the first entry, whatever that has.
+fn any_entry(chunk: &[u8]) -> Result<&[u8]> {
+    let mut reader = Reader::new(chunk);
+    let mut fields = Reader::new(reader.expect(SEQUENCE)?.value);
+    if !is_serial(fields.expect(INTEGER)?.value) {
+        return Err(CoreError::malformed("CRL: a serial number is not positive, minimal and under 21 octets"));
+    }
+    let time = fields.any()?;
+    let digits = match (time.tag, time.value) {
+        (UTC_TIME, [digits @ .., b'Z']) if digits.len() == 12 => digits,
+        (GENERALIZED_TIME, [digits @ .., b'Z']) if digits.len() == 14 => digits,
+        _ => return Err(CoreError::malformed("CRL: a revocation date is not a Time")),
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(CoreError::malformed("CRL: a revocation date is not a Time"));
+    }
+    if let Some(extensions) = fields.optional(SEQUENCE)? {
+        let mut list = Reader::new(extensions.value);
+        if list.is_empty() {
+            return Err(CoreError::malformed("CRL: empty entry extensions"));
+        }
+        while !list.is_empty() {
+            let mut extension = Reader::new(list.expect(SEQUENCE)?.value);
+            extension.expect(der::OID)?;
+            extension.optional(der::BOOLEAN)?;
+            extension.expect(der::OCTET_STRING)?;
+            extension.finish()?;
+        }
+    }
+    fields.finish()?;
+    Ok(reader.rest())
 }
 
 /// Everything of a list but its entries.

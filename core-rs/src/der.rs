@@ -65,23 +65,39 @@ pub fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Append a positive INTEGER given as big-endian magnitude of 1 to 20 octets (RFC 5280 section 4.1.2.2).
-pub fn serial(out: &mut Vec<u8>, magnitude: &[u8]) -> Result<()> {
-    let zeros = magnitude.iter().take_while(|byte| **byte == 0).count();
-    let digits = magnitude.get(zeros..).unwrap_or_default();
-    let Some(first) = digits.first() else {
-        return Err(CoreError::invalid("a serial number must be positive"));
-    };
-    let pad = usize::from(first & 0x80 != 0);
-    if digits.len() + pad > 20 {
-        return Err(CoreError::invalid("a serial number has at most 20 octets"));
+/// A positive INTEGER of at most 20 octets (RFC 5280 section 4.1.2.2).
+#[derive(Debug, Clone, Copy)]
+pub struct Serial<'a> {
+    digits: &'a [u8],
+    pad: bool,
+}
+
+impl<'a> Serial<'a> {
+    /// From a big-endian magnitude.
+    pub fn new(magnitude: &'a [u8]) -> Result<Self> {
+        let zeros = magnitude.iter().take_while(|byte| **byte == 0).count();
+        let digits = magnitude.get(zeros..).unwrap_or_default();
+        let Some(first) = digits.first() else {
+            return Err(CoreError::invalid("a serial number must be positive"));
+        };
+        let pad = first & 0x80 != 0;
+        if digits.len() + usize::from(pad) > 20 {
+            return Err(CoreError::invalid("a serial number has at most 20 octets"));
+        }
+        Ok(Self { digits, pad })
     }
-    header(out, INTEGER, digits.len() + pad);
-    if pad == 1 {
-        out.push(0);
+
+    pub fn encoded_len(&self) -> usize {
+        2 + usize::from(self.pad) + self.digits.len()
     }
-    out.extend_from_slice(digits);
-    Ok(())
+
+    pub fn append(&self, out: &mut Vec<u8>) {
+        header(out, INTEGER, self.digits.len() + usize::from(self.pad));
+        if self.pad {
+            out.push(0);
+        }
+        out.extend_from_slice(self.digits);
+    }
 }
 
 /// 1950-01-01T00:00:00Z, the first instant of UTCTime.

@@ -88,10 +88,10 @@ impl OcspSigner {
         for certificate in certificates {
             der::well_formed(certificate.as_ref(), SEQUENCE)?;
         }
-        if let Some(own) = certificates.first() {
-            if certificate_spki(own.as_ref())? != key.spki() {
-                return Err(CoreError::invalid("OCSP: the certificate is for another key"));
-            }
+        if let Some(own) = certificates.first()
+            && certificate_spki(own.as_ref())? != key.spki()
+        {
+            return Err(CoreError::invalid("OCSP: the certificate is for another key"));
         }
         let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, public_key_bits(key.spki())?);
         let responder = der::wrap(context(2), &der::wrap(OCTET_STRING, hash.as_ref()));

@@ -22,21 +22,21 @@ pub fn split(secret: &[u8], shares: u8, threshold: u8) -> Result<Vec<Zeroizing<V
     if threshold == 0 || threshold > shares {
         return Err(CoreError::invalid("Shamir: 1 ≤ threshold ≤ shares ≤ 255"));
     }
-    let mut shared = Zeroizing::new(Vec::with_capacity(secret.len() + PROOF));
-    shared.extend_from_slice(secret);
-    shared.extend(proof(secret));
+    let mut extended = Zeroizing::new(Vec::with_capacity(secret.len() + PROOF));
+    extended.extend_from_slice(secret);
+    extended.extend(proof(secret));
     // One polynomial for each octet; `coefficients` holds them by degree, from 1 up.
     let mut coefficients = Vec::with_capacity(usize::from(threshold) - 1);
     for _ in 1..threshold {
-        let mut degree = Zeroizing::new(vec![0; shared.len()]);
+        let mut degree = Zeroizing::new(vec![0; extended.len()]);
         aws_lc_rs::rand::fill(&mut degree)?;
         coefficients.push(degree);
     }
     let mut out = Vec::with_capacity(usize::from(shares));
     for x in 1..=shares {
-        let mut share = Zeroizing::new(Vec::with_capacity(HEADER + shared.len()));
+        let mut share = Zeroizing::new(Vec::with_capacity(HEADER + extended.len()));
         share.extend_from_slice(&[x, threshold]);
-        for (index, constant) in shared.iter().enumerate() {
+        for (index, constant) in extended.iter().enumerate() {
             let mut y = 0;
             for degree in coefficients.iter().rev() {
                 y = multiply(y ^ degree.get(index).copied().unwrap_or_default(), x);
@@ -74,24 +74,24 @@ pub fn combine<S: AsRef<[u8]>>(shares: &[S]) -> Result<Zeroizing<Vec<u8>>> {
         return Err(CoreError::invalid(format!("Shamir: {threshold} shares are needed")));
     }
     let used = parsed.get(..threshold).unwrap_or_default();
-    let mut shared = Zeroizing::new(vec![0_u8; length]);
+    let mut extended = Zeroizing::new(vec![0_u8; length]);
     for share in used {
         // Lagrange's basis at zero: the product of other.x / (other.x - share.x), where minus is xor.
         let basis = used
             .iter()
             .filter(|other| other.x != share.x)
             .fold(1, |product, other| multiply(product, multiply(other.x, inverse(other.x ^ share.x))));
-        for (octet, y) in shared.iter_mut().zip(share.values) {
+        for (octet, y) in extended.iter_mut().zip(share.values) {
             *octet ^= multiply(*y, basis);
         }
     }
     let length = length - PROOF;
-    let (secret, proven) = shared.split_at_checked(length).ok_or_else(damaged)?;
+    let (secret, proven) = extended.split_at_checked(length).ok_or_else(damaged)?;
     if !constant_time_equal(&proof(secret), proven) {
         return Err(CoreError::bad_signature("Shamir: the shares do not belong together"));
     }
-    shared.truncate(length);
-    Ok(shared)
+    extended.truncate(length);
+    Ok(extended)
 }
 
 fn parse(share: &[u8]) -> Result<Share<'_>> {

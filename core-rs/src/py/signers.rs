@@ -44,7 +44,7 @@ impl CertificateSigner {
 
 type SingleTuple = (PyBackedBytes, i64, i64, i64, i64, i64, PyBackedBytes);
 
-fn single<'a>(tuple: &'a SingleTuple) -> PyResult<Single<'a>> {
+fn single(tuple: &SingleTuple) -> PyResult<Single<'_>> {
     let (cert_id, status, revoked_at, reason, this_update, next_update, extensions) = tuple;
     Ok(Single {
         cert_id,
