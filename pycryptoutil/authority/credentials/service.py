@@ -157,13 +157,12 @@ def reveal(room: Room, tenant_id: str, username: str, protocol: str) -> tuple[Cr
 
 
 def _usable(room: Room, credential: Credential, protocol: str) -> Credential:
+    # uses are counted where a certificate is issued: a retry of the last one gets its certificate again
     now = room.clock.now()
     if credential.status != "active":
         raise _wrong(f"{credential.username} is {credential.status}")
     if credential.expires_at is not None and credential.expires_at <= now:
         raise _wrong(f"{credential.username} has expired")
-    if credential.max_uses is not None and credential.uses >= credential.max_uses:
-        raise _wrong(f"{credential.username} is used up")
     if credential.protocols and protocol not in credential.protocols:
         text = f"the credential is not for {protocol}"
         raise Fault(FaultKind.FORBIDDEN, f"{credential.username}: {text}", text)

@@ -10,6 +10,7 @@ from pycryptoutil.authority.ocsp import OcspService
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.clock import Clock
 from pycryptoutil.service.definition import Resources
+from pycryptoutil.services.pki_ca.est.keygen import KeyProtector
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class State:
     watch: RevocationWatch
     clock: Clock
     settings: AuthoritySettings
+    key_protector: KeyProtector
 
 
 def build(resources: Resources) -> State:
@@ -34,4 +36,7 @@ def build(resources: Resources) -> State:
     )
     authority.first_start(resources.default_tenant_id)
     watch = RevocationWatch(database, clock)
-    return State(authority, OcspService(authority.room, watch), CrlService(authority.room), watch, clock, settings)
+    protector = KeyProtector(authority, clock)
+    return State(
+        authority, OcspService(authority.room, watch), CrlService(authority.room), watch, clock, settings, protector
+    )
