@@ -16,7 +16,7 @@ Handler = Callable[[Any, Request], Response]
 """``(service.definition.Context, Request) -> Response``; the type is there, this room is below it."""
 
 FastHandler = Callable[[Any, Request, Mapping[str, str]], Response | None]
-"""``(state, request, path parameters)``, run on the reactor: no I/O, no lock, no signature. None means: ask a worker."""
+"""``(state, request, path parameters)``, run on the reactor: no I/O, lock or signature. None means: ask a worker."""
 
 FaultEncoder = Callable[[Fault, Request], Response]
 
