@@ -128,7 +128,7 @@ def load(definitions: Sequence[ServiceDefinition], inputs: Inputs) -> Configurat
     ]
     settings = _assemble(schema.own, resolved, origins)
     own = {found.name: getattr(settings, catalogue.section(found.name)) for found in definitions}
-    services = {found.name: _service(found.name, raw, settings.data_dir, origins) for found in definitions}
+    services = {found.name: _service(found, raw, settings.data_dir, origins) for found in definitions}
     _refuse_contradictions(settings, services, origins)
     effective = (*_show(schema, winners, layers), *_default_ports(definitions, services))
     return Configuration(settings, services, own, effective, inputs, tuple(definitions))
@@ -308,9 +308,13 @@ def _assemble(
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
 
 
-def _service(name: str, raw: Mapping[str, Any], data_dir: Path, origins: Mapping[Key, str]) -> ServiceSettings:
+def _service(
+    found: ServiceDefinition, raw: Mapping[str, Any], data_dir: Path, origins: Mapping[Key, str]
+) -> ServiceSettings:
+    name = found.name
     overrides = raw.get(SERVICES, {}).get(catalogue.section(name), {})
-    merged = {section: value for section, value in raw.items() if section in ServiceSettings.model_fields}
+    given = {section: value for section, value in raw.items() if section in ServiceSettings.model_fields}
+    merged = _merge({"public": {"tls": {"client_policy": found.client_policy}}}, given)
     for section, values in overrides.items():
         merged[section] = _merge(merged.get(section, {}), values)
     try:
@@ -414,7 +418,7 @@ def _show(schema: Schema, winners: Layer, layers: Sequence[Layer]) -> Iterator[E
 def _default_ports(
     definitions: Sequence[ServiceDefinition], services: Mapping[str, ServiceSettings]
 ) -> Iterator[Effective]:
-    """Show the ports that nobody gave: they are each service's own."""
+    """Show the ports that nobody gave, and the client policy: they are each service's own."""
     for found in definitions:
         mine = services[found.name]
         ports = {"public": found.public_port, "admin": found.admin_port, "plain": found.plain_port}
@@ -422,6 +426,9 @@ def _default_ports(
             if getattr(mine, listener).port is None and port is not None:
                 key = dotted((SERVICES, catalogue.section(found.name), listener, "port"))
                 yield Effective(key, port, f"default of {found.name}")
+        policy = dotted((SERVICES, catalogue.section(found.name), "public", "tls", "client_policy"))
+        if found.client_policy != "none" and mine.public.tls.client_policy == found.client_policy:
+            yield Effective(policy, found.client_policy, f"default of {found.name}")
 
 
 def _masked(leaf: Leaf, value: Any) -> Any:

@@ -132,6 +132,7 @@ class ServiceDefinition:
     routes: tuple[Route, ...]
     build: Callable[[Resources], Any]
     plain_port: int | None = None  # None: this service has no plain listener
+    client_policy: str = "none"  # of the public listener, where configuration says nothing
     settings: type[BaseModel] = NoSettings
     migrations: tuple[str, ...] = ()  # packages with Alembic ``versions``, beside the template's own
     sealed_columns: tuple[SealedColumn, ...] = ()

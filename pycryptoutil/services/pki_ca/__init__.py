@@ -21,6 +21,7 @@ SERVICE = ServiceDefinition(
     public_port=8443,
     admin_port=9091,
     plain_port=8444,
+    client_policy="request",  # EST clients show the certificate to be renewed; the CA itself judges it
     routes=(
         *rest_routes.ROUTES,
         *certificate_routes.ROUTES,
