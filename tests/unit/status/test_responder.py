@@ -1,0 +1,250 @@
+"""What the OCSP responder says, and when it may repeat itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from cryptography import x509 as cx
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509 import ocsp
+from pycryptoutil_protocols import oids
+from pycryptoutil_protocols.faults import Fault, FaultKind
+from pycryptoutil_protocols.ocsp import codec, response
+from pycryptoutil_protocols.ocsp.messages import CertStatus, OcspResponse
+from pycryptoutil_protocols.x509 import decode_certificate, find_extension
+
+from pycryptoutil.authority import IssuedCertificate
+from pycryptoutil.authority.model import RevocationReason
+
+from .conftest import House, MakeHouse
+
+HASHES = {"sha1": hashes.SHA1(), "sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+
+
+def request_for(issued: IssuedCertificate, hash_name: str = "sha1", nonce: bytes | None = None) -> bytes:
+    leaf, issuer = map(cx.load_der_x509_certificate, (issued.der, issued.chain[0]))
+    builder = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, HASHES[hash_name])
+    if nonce is not None:
+        builder = builder.add_extension(cx.OCSPNonce(nonce), False)
+    return builder.build().public_bytes(__import__("cryptography").hazmat.primitives.serialization.Encoding.DER)
+
+
+def ask(house: House, issued: IssuedCertificate, **options: object) -> OcspResponse:
+    return decoded(house, house.ocsp.respond("issuing", request_for(issued, **options)).der)  # type: ignore[arg-type]
+
+
+def decoded(house: House, der: bytes) -> OcspResponse:
+    """Decode, and verify the way a client does: the signer's certificate is the CA's, for OCSP, and signed this."""
+    answer = response.decode_response(der)
+    ca = cx.load_der_x509_certificate(house.service.authority("7e" * 16, "issuing").certificate)
+    signer = cx.load_der_x509_certificate(answer.certificates[0])
+    signer.verify_directly_issued_by(ca)
+    assert cx.ExtendedKeyUsageOID.OCSP_SIGNING in signer.extensions.get_extension_for_class(cx.ExtendedKeyUsage).value
+    signer.extensions.get_extension_for_class(cx.OCSPNoCheck)
+    response.verify_response(answer, decode_certificate(answer.certificates[0]).spki)
+    return answer
+
+
+@pytest.mark.parametrize("hash_name", sorted(HASHES))
+def test_good_then_revoked_with_its_reason(house: House, hash_name: str) -> None:
+    issued = house.issue()
+    (single,) = ask(house, issued, hash_name=hash_name).singles
+    assert single.status is CertStatus.GOOD
+    assert single.cert_id.hash_algorithm == hash_name
+    house.clock.advance(60)
+    house.revoke(issued.serial)
+    (single,) = ask(house, issued, hash_name=hash_name).singles
+    assert (single.status, single.reason, single.revoked_at) == (CertStatus.REVOKED, 1, house.clock.now())
+
+
+def test_what_was_never_issued_is_unknown_and_nobody_keeps_that(house: House) -> None:
+    issued = house.issue()
+    ca = decode_certificate(issued.chain[0])
+    asked = codec.encode_request((codec.encode_cert_id("sha1", ca.subject, key_bits(ca.spki), 12345),))
+    answer = house.ocsp.respond("issuing", asked, ("issuing", asked))
+    assert decoded(house, answer.der).singles[0].status is CertStatus.UNKNOWN
+    assert ("cache-control", "no-store") in answer.headers
+    house.watch.poll()
+    assert house.ocsp.cached(("issuing", asked)) is None
+
+
+def key_bits(spki: bytes) -> bytes:
+    from pycryptoutil_protocols import algorithms
+
+    return algorithms.key_info(spki).key
+
+
+def test_extended_revoke_by_configuration(make_house: MakeHouse) -> None:
+    house = make_house(ocsp_never_issued="revoked")
+    issued = house.issue()
+    ca = decode_certificate(issued.chain[0])
+    asked = codec.encode_request((codec.encode_cert_id("sha256", ca.subject, key_bits(ca.spki), 4711),))
+    answer = decoded(house, house.ocsp.respond("issuing", asked).der)
+    assert (answer.singles[0].status, answer.singles[0].reason) == (CertStatus.REVOKED, 6)
+    assert answer.singles[0].revoked_at is not None
+    assert answer.singles[0].revoked_at.timestamp() == 0
+    assert find_extension(answer.extensions, oids.OCSP_EXTENDED_REVOKE) is not None
+
+
+def test_a_foreign_issuer_is_unauthorized_and_an_unknown_ca_too(house: House, make_house: MakeHouse) -> None:
+    issued = house.issue()
+    root = house.service.authority("7e" * 16, "root")
+    assert root.public_id == "root"
+    with pytest.raises(Fault) as caught:
+        house.ocsp.respond("root", request_for(issued))
+    assert caught.value.kind is FaultKind.FORBIDDEN
+    with pytest.raises(Fault) as caught:
+        house.ocsp.respond("nobody", request_for(issued))
+    assert caught.value.kind is FaultKind.NOT_FOUND
+
+
+def test_several_certificates_in_one_request(house: House) -> None:
+    one, two = house.issue("one.example.test"), house.issue("two.example.test")
+    house.revoke(two.serial, RevocationReason.SUPERSEDED)
+    ca = decode_certificate(one.chain[0])
+    ids = [
+        codec.encode_cert_id("sha1", ca.subject, key_bits(ca.spki), int(serial, 16))
+        for serial in (one.serial, two.serial, "0abc")
+    ]
+    singles = decoded(house, house.ocsp.respond("issuing", codec.encode_request(ids)).der).singles
+    assert [single.status for single in singles] == [CertStatus.GOOD, CertStatus.REVOKED, CertStatus.UNKNOWN]
+    assert [single.cert_id.der for single in singles] == ids
+    assert singles[1].reason == RevocationReason.SUPERSEDED.code
+
+
+def test_a_nonce_is_echoed_and_its_answer_not_kept(house: House) -> None:
+    issued = house.issue()
+    asked = request_for(issued, nonce=b"n" * 32)
+    answer = house.ocsp.respond("issuing", asked, ("issuing", asked))
+    assert decoded(house, answer.der).nonce == b"n" * 32
+    assert answer.headers[-1] == ("cache-control", "no-store")
+    house.watch.poll()
+    assert house.ocsp.cached(("issuing", asked)) is None
+
+
+def test_archive_cutoff_says_how_far_back_status_is_kept(house: House) -> None:
+    (single,) = ask(house, house.issue()).singles
+    cutoff = find_extension(single.extensions, oids.OCSP_ARCHIVE_CUTOFF)
+    assert cutoff is not None
+    assert single.this_update - timedelta(days=2557) == cx_time(cutoff.value)
+
+
+def cx_time(value: bytes) -> object:
+    from pycryptoutil_protocols import der
+
+    return der.read(value).time()
+
+
+def test_a_revocation_ends_the_cached_answer_on_another_replica_within_a_second(
+    house: House, make_house: MakeHouse
+) -> None:
+    replica = make_house()
+    issued = house.issue()
+    asked = request_for(issued)
+    key = ("issuing", asked)
+    for one in (house, replica):
+        one.watch.poll()
+        one.ocsp.respond("issuing", asked, key)
+        assert one.ocsp.cached(key) is not None
+    house.revoke(issued.serial)
+    house.clock.advance(0.3)
+    replica.watch.poll()
+    assert replica.ocsp.cached(key) is None
+    assert decoded(replica, replica.ocsp.respond("issuing", asked, key).der).singles[0].status is CertStatus.REVOKED
+    found = replica.ocsp.cached(key)
+    assert found is not None
+    assert decoded(replica, found.der).singles[0].status is CertStatus.REVOKED
+    # a replica whose poll fails or hangs does not go on saying what it knew
+    house.clock.advance(1.0)
+    assert replica.ocsp.cached(key) is None
+
+
+def test_a_status_read_before_a_revocation_is_not_cached_after_it(house: House) -> None:
+    issued = house.issue()
+    asked = request_for(issued)
+    house.watch.poll()
+    statuses = house.ocsp._statuses
+
+    def slow(*arguments: object) -> object:
+        found = statuses(*arguments)  # type: ignore[arg-type]
+        house.revoke(issued.serial)
+        house.watch.poll()
+        return found
+
+    house.ocsp._statuses = slow  # type: ignore[method-assign,assignment]
+    house.ocsp.respond("issuing", asked, ("issuing", asked))
+    assert house.ocsp.cached(("issuing", asked)) is None
+
+
+def test_a_release_is_seen_too(house: House) -> None:
+    issued = house.issue()
+    house.revoke(issued.serial, RevocationReason.CERTIFICATE_HOLD)
+    assert ask(house, issued).singles[0].reason == 6
+    house.revoke(issued.serial, RevocationReason.REMOVE_FROM_CRL)
+    assert ask(house, issued).singles[0].status is CertStatus.GOOD
+
+
+def test_times_and_headers_of_a_cacheable_answer(house: House) -> None:
+    issued = house.issue()
+    answer = house.ocsp.respond("issuing", request_for(issued))
+    single = decoded(house, answer.der).singles[0]
+    assert single.next_update is not None
+    assert single.this_update == house.clock.now()
+    assert single.next_update - single.this_update == timedelta(hours=24)
+    headers = dict(answer.headers)
+    assert headers["cache-control"] == "max-age=300, public, no-transform, must-revalidate"
+    assert headers["last-modified"] == "Sun, 01 Mar 2026 12:00:00 GMT"
+    assert headers["expires"] == "Mon, 02 Mar 2026 12:00:00 GMT"
+    assert headers["etag"] == answer.etag
+
+
+def test_what_is_asked_often_is_signed_anew_before_it_ends(house: House) -> None:
+    issued = house.issue()
+    asked = request_for(issued)
+    key = ("issuing", asked)
+    house.watch.poll()
+    house.ocsp.respond("issuing", asked, key)
+    first = house.ocsp.cached(key)
+    assert first is not None
+    house.clock.advance(12 * 3600 - 60)
+    house.watch.poll()
+    house.ocsp.refresh()
+    second = house.ocsp.cached(key)
+    assert second is not None
+    assert second.der != first.der
+    assert decoded(house, second.der).singles[0].this_update == house.clock.now()
+
+
+def test_the_signer_renews_itself_before_it_ends_and_the_new_one_is_used(house: House) -> None:
+    issued = house.issue()
+    before = ask(house, issued).certificates[0]
+    house.clock.advance(10 * 86400)
+    house.ocsp.renew()
+    house.clock.advance(61)
+    after = ask(house, issued).certificates[0]
+    assert after != before
+    assert cx.load_der_x509_certificate(before).not_valid_after_utc > house.clock.now()
+    # and without any renewal in time, one is made when it is needed
+    house.clock.advance(40 * 86400)
+    assert ask(house, issued).certificates[0] not in {before, after}
+
+
+def test_the_ca_signs_by_itself_if_configured(make_house: MakeHouse) -> None:
+    house = make_house(ocsp_signing="ca")
+    issued = house.issue()
+    answer = response.decode_response(house.ocsp.respond("issuing", request_for(issued)).der)
+    assert answer.certificates == ()
+    response.verify_response(answer, decode_certificate(issued.chain[0]).spki)
+
+
+def test_sealing_ends_every_answer(house: House) -> None:
+    issued = house.issue()
+    asked = request_for(issued)
+    house.watch.poll()
+    house.ocsp.respond("issuing", asked, ("issuing", asked))
+    house.room.barrier.seal()
+    assert house.ocsp.cached(("issuing", asked)) is None
+    with pytest.raises(Fault) as caught:
+        house.ocsp.respond("issuing", asked)
+    assert caught.value.kind is FaultKind.SEALED
