@@ -1,22 +1,41 @@
-"""X.509 helpers over ``cryptography``: names, extensions, PEM, and path validation against given anchors."""
+"""X.509 helpers over ``cryptography``: names, extensions, PEM, key identifiers. Paths: :mod:`.chain`."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.x509 import verification
 from pycryptoutil_protocols import algorithms
 from pycryptoutil_protocols import x509 as decoded
+from pycryptoutil_protocols.csr import CertificationRequest, decode_csr
+from pycryptoutil_protocols.csr import verify_csr as verify_decoded
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
+from pycryptoutil.crypto import policy
+from pycryptoutil.crypto.chain import verify_chain, verify_client_chain
+
+__all__ = [
+    "certificates_of",
+    "check_issued_by",
+    "extensions_der",
+    "facts",
+    "fingerprint",
+    "key_bits",
+    "name_der",
+    "name_text",
+    "parse_certificate",
+    "pem",
+    "ski",
+    "verify_chain",
+    "verify_client_chain",
+    "verify_csr",
+]
+
 _PEM_WIDTH: Final = 64
-_MAX_PATH: Final = 8
 
 
 def parse_certificate(der: bytes) -> x509.Certificate:
@@ -123,6 +142,18 @@ def certificates_of(data: bytes) -> tuple[bytes, ...]:
     return tuple(one.public_bytes(serialization.Encoding.DER) for one in found)
 
 
+def verify_csr(der: bytes) -> CertificationRequest:
+    """Decode a PKCS#10 request and prove possession of its key.
+
+    Fault(MALFORMED, INVALID, TOO_LARGE), Fault(BAD_ALGORITHM, WEAK_KEY) by the policy, Fault(BAD_POP).
+    """
+    request = decode_csr(der)
+    policy.check_public_key(request.spki)
+    policy.check_request_signature(request.signature_algorithm, request.spki)
+    verify_decoded(request)
+    return request
+
+
 def check_issued_by(certificate: bytes, issuer: bytes) -> None:
     """Check name and signature; Fault(BAD_SIGNATURE)."""
     child, parent = parse_certificate(certificate), parse_certificate(issuer)
@@ -132,22 +163,3 @@ def check_issued_by(certificate: bytes, issuer: bytes) -> None:
         raise Fault(
             FaultKind.BAD_SIGNATURE, f"issuer: {type(error).__name__}", "the certificate has another issuer"
         ) from None
-
-
-def verify_client_chain(chain: Sequence[bytes], anchors: Sequence[bytes], now: datetime) -> None:
-    """Validate a path for TLS client authentication (RFC 5280 section 6); ``chain`` is leaf first.
-
-    Raises Fault(EXPIRED) when the leaf is outside its validity, Fault(UNAUTHENTICATED) for any other reason.
-    """
-    if not chain or len(chain) > _MAX_PATH:
-        raise Fault(FaultKind.UNAUTHENTICATED, f"a chain of {len(chain)}", "a client certificate is required")
-    leaf = parse_certificate(chain[0])
-    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
-        raise Fault(FaultKind.EXPIRED, "client certificate outside its validity", "the client certificate has expired")
-    store = verification.Store([parse_certificate(anchor) for anchor in anchors])
-    verifier = verification.PolicyBuilder().store(store).time(now).max_chain_depth(_MAX_PATH).build_client_verifier()
-    try:
-        verifier.verify(leaf, [parse_certificate(der) for der in chain[1:]])
-    except (verification.VerificationError, ValueError) as error:
-        detail = f"client certificate: {error}"
-        raise Fault(FaultKind.UNAUTHENTICATED, detail, "the client certificate is not trusted") from None
