@@ -7,10 +7,13 @@ caller reads the database.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Final
+
+from pycryptoutil_protocols.faults import Fault
 
 from pycryptoutil.authority.certificates import store
 from pycryptoutil.authority.model import RevocationEvent
@@ -64,6 +67,11 @@ class RevocationWatch:
                 self._tell(events)
             self._seen = latest
             self._polled = started
+
+    def notice(self) -> None:
+        """Poll after a change made here, so that the next question to this replica is answered by it already."""
+        with contextlib.suppress(Fault):  # the change is durable, and the next poll tells of it
+            self.poll()
 
     def _tell(self, events: Sequence[RevocationEvent] | None) -> None:
         for listener in self._listeners:

@@ -135,6 +135,7 @@ def _change(context: Context, request: Request, reason: RevocationReason, invali
         request.request_id,
         context.query.authority,
     )
+    context.state.watch.notice()
     return json_response(_certificate(found))
 
 
