@@ -34,7 +34,7 @@ def parse_duration(value: object) -> timedelta:
     """Read ``90d``; ValueError for anything else."""
     if isinstance(value, timedelta):
         return value
-    found = re.fullmatch(r"(\d{1,9})([smhdy])", value) if isinstance(value, str) else None
+    found = re.fullmatch(r"(\d{1,10})([smhdy])", value) if isinstance(value, str) else None
     if found is None:
         message = "is not a duration such as 90d, 12h or 10y"
         raise ValueError(message)
