@@ -34,8 +34,7 @@ $(VENV)/.packages: requirements/dev.lock requirements/uv.lock.txt pyproject.toml
 $(VENV)/.core: $(RUST) $(VENV)/.packages
 	@command -v cargo >/dev/null || { echo "Rust is needed: cargo was not found" >&2; exit 1; }
 	@echo "building the Rust core (the first time takes some minutes)"
-	VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin develop --release --uv --quiet --skip-install 2>&1 || VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . 
+	VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin develop --release --locked --uv --quiet
 	touch $@
 
 .PHONY: setup

@@ -13,6 +13,8 @@ MAX_FILE = 600
 MAX_SERVICE_FOLDER = 500
 SQL_HOMES = re.compile(r"pycryptoutil/storage/|/store(/|\.py$)|_store\.py$|/migrations/|^tests/")
 ASN1_HOMES = re.compile(r"/(der|cms|codec)\.py$|^tests/")
+CORE_HOMES = re.compile(r"pycryptoutil/crypto/|^tests/")
+CORE_IMPORT = re.compile(r"^\s*(from pycryptoutil import .*\b_core\b|(from|import) pycryptoutil\._core)", re.MULTILINE)
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -44,6 +46,8 @@ def complaints() -> Iterator[str]:
             yield f"{name}: SQLAlchemy outside storage/ and stores"
         if re.search(r"^\s*(from|import) asn1crypto", text, re.MULTILINE) and not ASN1_HOMES.search(name):
             yield f"{name}: asn1crypto outside der.py, cms.py and codec.py"
+        if CORE_IMPORT.search(text) and not CORE_HOMES.search(name):
+            yield f"{name}: the Rust core outside crypto/"
     folders: dict[Path, int] = {}
     for path in tracked("pycryptoutil/services/*.py"):
         if "migrations" not in path.parts:
