@@ -46,6 +46,7 @@ SWEEP_SECONDS = 1.0
 TLS_WATCH_SECONDS = 5.0
 PUBLISH_SECONDS = 1.0
 DRAIN_LOOK_SECONDS = 0.05
+FAREWELL_SECONDS = 1.0  # for admin requests in flight when everything else has ended
 ADMIN_THREADS = 2
 ADMIN_DEPTH = 32
 
@@ -420,13 +421,28 @@ class ServiceApp:
             if (left == 0 and state["background"]) or late:
                 if left:
                     log.warning("connections cut at shutdown", service=self.definition.name, connections=left)
+                self._say_goodbye(finished)
+            else:
+                self._reactor.callLater(DRAIN_LOOK_SECONDS, look)
+
+        look()
+        return finished
+
+    def _say_goodbye(self, finished: Deferred[Any]) -> None:
+        """Let the admin listener answer who asked for the shutdown, then end."""
+        administration = self.listeners.get(Listener.ADMIN)
+        until = self._clock.monotonic() + FAREWELL_SECONDS
+        if administration is not None:
+            administration.stop_accepting()
+
+        def look() -> None:
+            if administration is None or not administration.connections or self._clock.monotonic() >= until:
                 self._end()
                 self._reactor.callLater(DRAIN_LOOK_SECONDS, finished.callback, None)  # the cuts take a turn
             else:
                 self._reactor.callLater(DRAIN_LOOK_SECONDS, look)
 
         look()
-        return finished
 
     def _end(self) -> None:
         for loop in self._loops:
