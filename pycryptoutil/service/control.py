@@ -2,7 +2,8 @@
 
 Worker to supervisor: ``ready`` (its listeners answer; with addresses), ``shutdown`` (asked through the admin listener),
 ``unseal`` (a share, for the others: it stays inside the machine and inside memory) and ``seal``.
-Supervisor to workers: ``unseal``, ``seal``, and ``workers`` (how many of them are ready, for readyz).
+Supervisor to workers: ``unseal``, ``seal``, ``workers`` (how many of them are ready, for readyz), and ``stop`` (at
+once). Draining is asked by SIGTERM, which a worker may get twice: service managers signal the whole group.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any, Literal
 
 MAX_PACKET = 64 << 10
 
-Kind = Literal["ready", "shutdown", "unseal", "seal", "workers"]
-_KINDS = frozenset({"ready", "shutdown", "unseal", "seal", "workers"})
+Kind = Literal["ready", "shutdown", "unseal", "seal", "workers", "stop"]
+_KINDS = frozenset({"ready", "shutdown", "unseal", "seal", "workers", "stop"})
+REPEAT_SECONDS = 0.5
+"""A stop signal within this of the first is the same one: timeout(1) and service managers send it more than once."""
 
 
 @dataclass(frozen=True, slots=True)

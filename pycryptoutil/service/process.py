@@ -19,7 +19,7 @@ from pycryptoutil.errors import ConfigurationError
 from pycryptoutil.http.message import Listener
 from pycryptoutil.service import bootstrap, logging, prepare, ready, upkeep
 from pycryptoutil.service.config import Configuration
-from pycryptoutil.service.control import MAX_PACKET, Message
+from pycryptoutil.service.control import MAX_PACKET, REPEAT_SECONDS, Message
 from pycryptoutil.service.ready import ServiceAddress
 from pycryptoutil.service.sockets import Sockets
 from pycryptoutil.service.tenants import default_tenant_id
@@ -77,6 +77,7 @@ class Process:
         self._barrier = barrier
         self._code = 0
         self._draining = False
+        self._draining_since = 0.0
         self._open = False  # services are built and answer
         self._busy = False  # a build is going on
         self._retry_at = 0.0
@@ -131,6 +132,8 @@ class Process:
         """Listen, serve and drain; return the exit code."""
         for app in self._apps.values():
             app.listen()
+        if self._link is not None:
+            self._link.doRead()  # shares that the supervisor kept for whoever starts later
         if not self._barrier.sealed:
             self._enter(self._build())
         self._install_signals()
@@ -232,17 +235,21 @@ class Process:
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
 
     def _stop_signal(self) -> None:
-        if self._draining:
-            log.warning("stopping at once")
-            self._code = EXIT_FORCED
-            self._end()
-        else:
+        if not self._draining:
             self._drain()
+        elif self._link is None and self._clock.monotonic() - self._draining_since > REPEAT_SECONDS:
+            self._stop_at_once()  # of workers, the supervisor counts the signals
+
+    def _stop_at_once(self) -> None:
+        log.warning("stopping at once")
+        self._code = EXIT_FORCED
+        self._end()
 
     def _drain(self) -> None:
         if self._draining:
             return
         self._draining = True
+        self._draining_since = self._clock.monotonic()
         from twisted.internet.defer import DeferredList
 
         timeouts = [self._configuration.services[name].limits.shutdown_timeout for name in self._apps]
@@ -310,6 +317,8 @@ class Process:
                     self._barrier.unseal(message.share)
             case "seal":
                 self._barrier.seal()
+            case "stop":
+                self._stop_at_once()
             case "ready" | "shutdown":
                 pass  # only ever said by workers
 

@@ -20,7 +20,7 @@ import structlog
 
 from pycryptoutil.clock import Clock
 from pycryptoutil.service import control
-from pycryptoutil.service.control import MAX_PACKET, Message
+from pycryptoutil.service.control import MAX_PACKET, REPEAT_SECONDS, Message
 
 FIRST_DELAY = 0.1
 LAST_DELAY = 30.0
@@ -115,7 +115,10 @@ class Supervisor:
             self._stop(0)
         elif self._stop_signals > 1 and self._stopping_since is not None:
             self._stop_signals = 1
-            self._kill_all(signal.SIGTERM)  # their second: at once
+            if self._clock.monotonic() - self._stopping_since > REPEAT_SECONDS:
+                self._failure = self._failure or 1
+                for worker in self._workers:
+                    self._send(worker, Message("stop"))
         if self._reload:
             self._reload = False
             self._on_reload()
@@ -267,7 +270,7 @@ class Supervisor:
                 self._tell_others(worker, message)
             case "shutdown":
                 self._stop(0)
-            case "workers":
+            case "workers" | "stop":
                 pass  # only ever said by the supervisor
 
     def _tell_others(self, speaker: _Worker, message: Message) -> None:

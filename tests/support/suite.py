@@ -178,9 +178,9 @@ class Suite:
 
     # --- asking it
 
-    def url(self, service: str = "pki-ca", listener: str = "public") -> str:
-        """Return a listener's base URL."""
-        return str(self.ready["services"][service][listener])
+    def url(self, service: str = "", listener: str = "public") -> str:
+        """Return a listener's base URL; of the first service (pki-ca, if it runs) unless named."""
+        return str(self.ready["services"][service or next(iter(self.ready["services"]))][listener])
 
     @property
     def trust_bundle(self) -> Path:
@@ -205,7 +205,7 @@ class Suite:
         return context
 
     def http(
-        self, service: str = "pki-ca", listener: str = "public", *, auth: Any = None, certificate: Path | None = None,
+        self, service: str = "", listener: str = "public", *, auth: Any = None, certificate: Path | None = None,
         key: Path | None = None, **options: Any,
     ) -> httpx.Client:  # fmt: skip
         """Return a client at a listener's root, without credentials unless given."""
@@ -217,13 +217,13 @@ class Suite:
         self._clients.append(client)
         return client
 
-    def api(self, service: str = "pki-ca", **options: Any) -> httpx.Client:
+    def api(self, service: str = "", **options: Any) -> httpx.Client:
         """Return the administrator's client at ``/service/api/v1``."""
         client = self.http(service, auth=self.basic, **options)
         client.base_url = httpx.URL(self.url(service) + "/service/api/v1/")
         return client
 
-    def admin(self, service: str = "pki-ca", **options: Any) -> httpx.Client:
+    def admin(self, service: str = "", **options: Any) -> httpx.Client:
         """Return a client at the admin listener's prefix."""
         client = self.http(service, "admin", **options)
         client.base_url = httpx.URL(self.url(service, "admin") + "/admin/v1/")

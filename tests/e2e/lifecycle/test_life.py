@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from pycryptoutil.cli import exits
+from pycryptoutil.clock import SystemClock
+from pycryptoutil.service.control import REPEAT_SECONDS
 from tests.support.suite import StartSuite, Suite, run_cli, until
 
 
@@ -96,6 +98,10 @@ def test_second_signal_stops_at_once(suite: StartSuite, tmp_path: Path) -> None:
     with _begin_request(running):
         running.signal(signal.SIGTERM)
         until(lambda: '"event":"draining"' in running.log_text(), "draining")
+        running.signal(signal.SIGTERM)  # a service manager's repetition of the first: not meant so
+        SystemClock().sleep(2 * REPEAT_SECONDS)
+        assert running.process is not None
+        assert running.process.poll() is None
         running.signal(signal.SIGTERM)
         assert running.wait() == 1
     assert not running.ready_file.exists()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from pycryptoutil.clock import SystemClock
+from pycryptoutil.service.control import REPEAT_SECONDS
 from tests.support.suite import environment, until
 
 
@@ -123,6 +125,16 @@ def test_worker_that_does_not_stop_is_killed(toy: Callable[..., Toy]) -> None:
     running.process.send_signal(signal.SIGTERM)
     assert running.end() == 1
     assert "workers did not stop in time" in running.text
+
+
+def test_second_signal_stops_at_once(toy: Callable[..., Toy]) -> None:
+    running = toy(2, "patient")
+    running.said("all ready ['toy']")
+    running.process.send_signal(signal.SIGTERM)
+    SystemClock().sleep(2 * REPEAT_SECONDS)
+    running.process.send_signal(signal.SIGTERM)
+    assert running.end() == 1
+    assert "workers did not stop in time" not in running.text
 
 
 def test_hangup_reaches_all(toy: Callable[..., Toy]) -> None:

@@ -43,7 +43,7 @@ def test_first_worker_is_replaced_with_its_admin_listener(two: Suite) -> None:
 
 def test_shutdown_through_the_admin_listener_reaches_all(two: Suite) -> None:
     pids = workers(two).values()
-    two.cli("shutdown", "pki-ca")
+    two.cli("shutdown")
     assert two.wait() == 0
     for pid in pids:
         with pytest.raises(ProcessLookupError):
@@ -54,14 +54,22 @@ def test_shutdown_through_the_admin_listener_reaches_all(two: Suite) -> None:
 
 
 def test_metrics_are_summed(two: Suite) -> None:
+    admin, public = two.admin("learn-ps"), two.http("learn-ps")
+
     def count() -> int:
-        lines = two.admin("learn-ps").get("metrics").text.splitlines()
-        mine = [line for line in lines if line.startswith("http_requests_total") and "/health" in line]
-        return int(sum(float(line.rpartition(" ")[2]) for line in mine if 'listener="public"' in line))
+        lines = admin.get("metrics").text.splitlines()
+        mine = [line for line in lines if line.startswith("http_requests_total") and 'route="health"' in line]
+        return int(sum(float(line.rpartition(" ")[2]) for line in mine))
 
     for _ in range(30):
-        assert two.http("learn-ps").get("/service/api/v1/health").status_code == 200
+        assert public.get("/service/api/v1/health", headers={"Connection": "close"}).status_code == 200
     until(lambda: count() == 30, "every worker's requests are counted once")
+
+
+def test_group_signalled_by_a_service_manager_still_drains(two: Suite) -> None:
+    os.killpg(two.pid, signal.SIGTERM)
+    assert two.wait() == 0
+    assert "stopping at once" not in two.log_text()
 
 
 def test_both_workers_answer(two: Suite) -> None:

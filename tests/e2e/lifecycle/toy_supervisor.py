@@ -36,13 +36,15 @@ def worker(number: int, link: socket.socket) -> int:
         link.send(Message("unseal", share="s1").encode())
     if BEHAVIOUR == "shutdown" and number == COUNT - 1:
         link.send(Message("shutdown").encode())
-    while not stopping or BEHAVIOUR == "stubborn":
+    while not stopping or BEHAVIOUR in {"stubborn", "patient"}:
         if select.select([link], [], [], 0.05)[0]:
             packet = link.recv(MAX_PACKET)
             if not packet:
                 say(f"orphan {number}")
                 return 0
             message = Message.decode(packet)
+            if message.kind == "stop" and BEHAVIOUR == "patient":
+                return 1
             say(f"heard {number} {message.kind} {message.share}{message.ready}/{message.wanted}")
     say(f"drained {number}")
     return 0

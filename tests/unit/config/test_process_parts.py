@@ -64,7 +64,7 @@ def test_what_is_no_message_is_refused(packet: bytes) -> None:
         Message.decode(packet)
     except ValueError:
         return
-    assert json.loads(packet)["kind"] in {"ready", "shutdown", "unseal", "seal", "workers"}
+    assert json.loads(packet)["kind"] in {"ready", "shutdown", "unseal", "seal", "workers", "stop"}
 
 
 def test_ready_file_is_private_and_whole(tmp_path: Path) -> None:
