@@ -4,6 +4,12 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Self, final
 
+__all__ = [
+    "BUILD_DIGEST", "FIPS", "CertificateSigner", "OcspSigner", "PrivateKey", "PublicKey", "SymmetricKey", "aead_decrypt",
+    "aead_encrypt", "aes_kw_unwrap", "aes_kw_wrap", "bench_sha256", "bench_sign_loop", "build_crl", "build_crl_file",
+    "check_crl_entries", "constant_time_equal", "encode_crl_entries", "hkdf", "hmac", "shamir_combine", "shamir_split",
+]
+
 BUILD_DIGEST: str  # hex SHA-256 over the Rust sources the binary was built from
 FIPS: bool  # built with the FIPS module
 
@@ -85,18 +91,18 @@ class OcspSigner:
     """Builds and signs basic OCSP responses (RFC 6960 section 4.2.1) by key hash."""
     def __new__(cls, key: PrivateKey, signature_algorithm: str, certificates: Sequence[bytes]) -> Self:
         """certificates: DER, put into BasicOCSPResponse.certs (empty for a CA-signed response)."""
-    def sign(self, singles: Sequence[SingleStatus], produced_at: int, nonce: bytes | None = None, extensions: bytes = b"") -> bytes:
+    def sign(self, singles: Sequence[_SingleStatus], produced_at: int, nonce: bytes | None = None, extensions: bytes = b"") -> bytes:
         """A whole DER OCSPResponse. extensions: DER of further responseExtensions, concatenated Extension values."""
-    def sign_many(self, singles: Sequence[SingleStatus], produced_at: int) -> list[bytes]:
+    def sign_many(self, singles: Sequence[_SingleStatus], produced_at: int) -> list[bytes]:
         """One response for each, on every core, with the GIL released once."""
 
 # (cert_id DER as asked, status: 0 good 1 revoked 2 unknown, revoked_at Unix or 0, reason or -1, this_update, next_update or 0,
 #  singleExtensions: concatenated DER Extension values or b"")
-SingleStatus = tuple[bytes, int, int, int, int, int, bytes]
+_SingleStatus = tuple[bytes, int, int, int, int, int, bytes]
 
 def build_crl(
     key: PrivateKey, signature_algorithm: str, issuer: bytes, this_update: int, next_update: int,
-    extensions: bytes, entries: Iterable[CrlEntry | bytes],
+    extensions: bytes, entries: Iterable[_CrlEntry | bytes],
 ) -> bytes:
     """DER CertificateList v2, streaming from the iterator; extensions: DER SEQUENCE OF Extension (AKI, CRLNumber, IDP …).
 
@@ -106,19 +112,19 @@ def build_crl(
 
 def build_crl_file(
     path: str | os.PathLike[str], key: PrivateKey, signature_algorithm: str, issuer: bytes, this_update: int, next_update: int,
-    extensions: bytes, entries: Iterable[CrlEntry | bytes],
+    extensions: bytes, entries: Iterable[_CrlEntry | bytes],
 ) -> int:
     """The same into a file (fsynced, renamed into place) in bounded memory; returns its length.
 
     Ed25519 and ML-DSA sign a message whole, so for them memory holds the list once."""
 
-def encode_crl_entries(entries: Iterable[CrlEntry | bytes]) -> bytes:
+def encode_crl_entries(entries: Iterable[_CrlEntry | bytes]) -> bytes:
     """The DER run of these entries: what a store can keep beside each revocation and pass to build_crl."""
 
 def check_crl_entries(chunk: bytes) -> int:
     """Count the entries of a DER run; CoreError if it is none."""
 
-CrlEntry = tuple[bytes, int, int, int]  # serial magnitude, revoked_at Unix, reason or -1, invalidity date Unix or 0
+_CrlEntry = tuple[bytes, int, int, int]  # serial magnitude, revoked_at Unix, reason or -1, invalidity date Unix or 0
 
 def bench_sign_loop(key: PrivateKey, signature_algorithm: str, data: bytes, count: int) -> float:
     """Seconds for count bare signatures in aws-lc: the limit that benchmarks compare with."""

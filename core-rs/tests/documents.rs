@@ -29,7 +29,7 @@ fn signed<'a>(document: &'a [u8], key: &PrivateKey) -> &'a [u8] {
     tbs.value
 }
 
-fn fields<'a>(key: &'a PrivateKey) -> Fields<'a> {
+fn fields(key: &PrivateKey) -> Fields<'_> {
     Fields { serial: &[1], not_before: 0, not_after: 86_400, subject: NAME, spki: key.spki(), extensions: &[] }
 }
 

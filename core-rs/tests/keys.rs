@@ -1,7 +1,10 @@
 //! Generate, export, import, sign, verify, for every algorithm.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use aws_lc_rs::encoding::AsRawBytes;
+use aws_lc_rs::signature::PqdsaKeyPair;
 use pycryptoutil_core::algorithms::{Curve, Hash, KeyAlgorithm, MlDsa, SignatureAlgorithm};
+use pycryptoutil_core::der;
 use pycryptoutil_core::error::Kind;
 use pycryptoutil_core::keys::{PrivateKey, PublicKey, public_key_bits};
 
@@ -95,6 +98,38 @@ fn a_foreign_public_half_is_refused() {
     let at = document.len() - 65;
     document[at..].copy_from_slice(public_key_bits(other.spki()).unwrap());
     assert_eq!(PrivateKey::from_pkcs8(&document).err().unwrap().kind(), Kind::Malformed);
+}
+
+/// RFC 9881 section 6: seed, expanded key, or both, which are then compared.
+#[test]
+fn ml_dsa_in_all_three_forms() {
+    for level in [MlDsa::Level44, MlDsa::Level65, MlDsa::Level87] {
+        let key = PrivateKey::generate(KeyAlgorithm::MlDsa(level)).unwrap();
+        let document = key.export_pkcs8().unwrap();
+        let seed = &document[document.len() - 32..];
+        let pair = PqdsaKeyPair::from_pkcs8(level.signing(), &document).unwrap();
+        let expanded = pair.private_key().as_raw_bytes().unwrap();
+        let info = |choice: &[u8]| {
+            let identifier = der::wrap(der::SEQUENCE, &der::wrap(der::OID, level.oid()));
+            let body = [&[2, 1, 0][..], &identifier, &der::wrap(der::OCTET_STRING, choice)].concat();
+            PrivateKey::from_pkcs8(&der::wrap(der::SEQUENCE, &body))
+        };
+        let both = |seed: &[u8]| {
+            let parts = [der::wrap(der::OCTET_STRING, seed), der::wrap(der::OCTET_STRING, expanded.as_ref())];
+            info(&der::wrap(der::SEQUENCE, &parts.concat()))
+        };
+        assert!(both(&[0; 32]).is_err(), "a seed of another key");
+        let expanded_only = info(&der::wrap(der::OCTET_STRING, expanded.as_ref()));
+        for again in [info(&[&[0x80, 32][..], seed].concat()), expanded_only, both(seed)] {
+            let again = again.unwrap();
+            assert_eq!(again.spki(), key.spki());
+            // what has lost its seed goes out expanded
+            let exported = PrivateKey::from_pkcs8(&again.export_pkcs8().unwrap()).unwrap();
+            let scheme = SignatureAlgorithm::MlDsa(level);
+            let signature = exported.sign(scheme, b"message").unwrap();
+            PublicKey::from_spki(key.spki()).unwrap().verify(scheme, b"message", &signature).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 """Path validation (RFC 5280 section 6) against given anchors, for every algorithm that the policy believes.
 
 ``cryptography``'s own verifier holds the profile of the public web, which private certificates need not meet: it
-refuses Ed25519, ML-DSA, and leaves without a subject alternative name. Revocation is the caller's part. Policy trees are
-not built: critical policyConstraints are refused, like any other critical extension that is unknown here.
+refuses Ed25519, ML-DSA, and leaves without a subject alternative name. Revocation is left to the caller. Policy trees
+are not built: critical policyConstraints are refused, like any other critical extension that is unknown here.
 """
 
 from __future__ import annotations

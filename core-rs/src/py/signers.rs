@@ -68,7 +68,10 @@ impl OcspSigner {
         Ok(Self(ocsp::OcspSigner::new(key.0.clone(), algorithm, &certificates)?))
     }
 
-    #[pyo3(signature = (singles, produced_at, nonce = None, extensions = None))]
+    #[pyo3(
+        signature = (singles, produced_at, nonce = None, extensions = None),
+        text_signature = "($self, singles, produced_at, nonce=None, extensions=b'')"
+    )]
     #[allow(clippy::needless_pass_by_value)]
     fn sign<'py>(
         &self,

@@ -34,7 +34,7 @@ impl SymmetricKey {
         Ok(PyBytes::new(py, &self.0.wrap(&kek.0)?))
     }
 
-    #[pyo3(signature = (info, salt = None))]
+    #[pyo3(signature = (info, salt = None), text_signature = "($self, info, salt=b'')")]
     fn derive(&self, info: &[u8], salt: Option<&[u8]>) -> PyResult<Self> {
         Ok(Self(self.0.derive(info, salt.unwrap_or_default())?))
     }
