@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -10,6 +11,8 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.pool import QueuePool
+
+_log = logging.getLogger(__name__)
 
 _WAIT_SECONDS: Final = 10
 _OPTIONS: Final = " ".join(
@@ -22,6 +25,7 @@ _OPTIONS: Final = " ".join(
 )
 _SET_TENANT: Final = text("SELECT set_config('app.tenant', :tenant, true)")
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+_ABOVE_POLICIES: Final = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
 _MIGRATION_LOCK: Final = "pycryptoutil migrations"
 
 
@@ -40,10 +44,12 @@ class PostgresBackend:
             "tcp_user_timeout": 20000,
             "options": _OPTIONS,
         }
-        for given in url.query:
+        for given in url.query.keys() - {"options"}:
             arguments.pop(given, None)
+        own = url.query.get("options", "")
+        arguments["options"] = f"{_OPTIONS} {own if isinstance(own, str) else ' '.join(own)}".strip()  # the last wins
         self._engine = create_engine(
-            url.set(drivername="postgresql+psycopg"),
+            url.set(drivername="postgresql+psycopg").difference_update_query(["options"]),
             poolclass=QueuePool,
             pool_size=pool_size,
             max_overflow=4,
@@ -79,6 +85,8 @@ class PostgresBackend:
             connection.execute(_LOCK, {"name": _MIGRATION_LOCK})
             connection.execute(text("SET LOCAL lock_timeout = '60s'"))
             connection.execute(_SET_TENANT, {"tenant": "system"})
+            if connection.execute(_ABOVE_POLICIES).scalar_one_or_none():
+                _log.warning("the database role is a superuser or has BYPASSRLS: row-level security does not hold it")
             yield connection
 
     def lock(self, connection: Connection, name: str) -> None:

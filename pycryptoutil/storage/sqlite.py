@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 from pycryptoutil.clock import Clock
@@ -18,7 +21,11 @@ from pycryptoutil.errors import StartupError
 from pycryptoutil.storage.failures import unavailable
 from pycryptoutil.storage.group import GroupCommit
 
-_BUSY_SECONDS: Final = 10
+_BUSY_SECONDS: Final = 10.0
+_MIGRATION_SECONDS: Final = 300.0
+_LONGEST_PAUSE: Final = 0.004
+T = TypeVar("T")
+
 _MINIMUM_VERSION: Final = (3, 35, 0)  # RETURNING and DROP COLUMN
 _READER_PRAGMAS: Final = ("PRAGMA foreign_keys = ON", "PRAGMA query_only = ON", "PRAGMA cache_size = -4096")
 _WRITER_PRAGMAS: Final = (
@@ -40,7 +47,6 @@ class SqliteBackend:
             message = f"SQLite {sqlite3.sqlite_version} is too old: 3.35 is the least"
             raise StartupError(message)
         self._path = path.absolute()
-        self._clock = clock
         self._create()
         self._identity = self._stat()
         # readers beyond the pool are opened and closed again: a file handle is cheap, waiting for one is not
@@ -73,48 +79,40 @@ class SqliteBackend:
             self._drop_writer()
             self._identity = identity
 
-    def _engine(self, begin: str, pragmas: tuple[str, ...], pool: type[Pool], **options: Any) -> Engine:
+    def _engine(self, begin: str, pragmas: tuple[str, ...], *, pool: type[Pool], **options: Any) -> Engine:
         engine = create_engine(
             "sqlite://", creator=lambda: self._open(pragmas), poolclass=pool, hide_parameters=True, **options
         )
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+            patience = connection.get_execution_options().get("patience", _BUSY_SECONDS)
+            _patiently(lambda: connection.exec_driver_sql(begin), patience)
 
         return engine
 
     def _open(self, pragmas: tuple[str, ...]) -> sqlite3.Connection:
-        address = f"file:{quote(str(self._path))}?mode=rw"
+        # a writer waits in _patiently: SQLite's own waiting sleeps for up to a tenth of a second at a time
+        timeout = 0 if pragmas is _WRITER_PRAGMAS else _BUSY_SECONDS
         connection = sqlite3.connect(
-            address,
+            f"file:{quote(str(self._path))}?mode=rw",
             uri=True,
-            timeout=_BUSY_SECONDS,
+            timeout=timeout,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
         )
         try:
-            self._enter_wal(connection)
+            # changing the mode answers busy when several processes start on a new file at once
+            mode = _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone()[0], _BUSY_SECONDS)
+            if mode != "wal":
+                raise unavailable("the file system does not allow SQLite's WAL mode")
             for pragma in pragmas:
                 connection.execute(pragma).close()
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _enter_wal(self, connection: sqlite3.Connection) -> None:
-        # changing the mode does not wait for the busy timeout when several processes start on a new file at once
-        for attempt in range(200):
-            try:
-                mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-                if mode == "wal" or connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
-                    return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or attempt == 199:
-                    raise
-            self._clock.sleep(0.02)
-        raise unavailable("the file system does not allow SQLite's WAL mode")
 
     def _begin(self) -> Connection:
         """Begin the writer's transaction. Called only by who holds the turn."""
@@ -149,7 +147,7 @@ class SqliteBackend:
     def migrate(self) -> Iterator[Connection]:
         """Yield a connection that holds the whole database until its transaction ends."""
         self._check_file()
-        with self._writers.connect() as connection:
+        with self._writers.connect().execution_options(patience=_MIGRATION_SECONDS) as connection:
             # a table is rebuilt by drop and rename, which foreign keys would answer by cascading
             connection.connection.driver_connection.execute("PRAGMA foreign_keys = OFF")  # type: ignore[union-attr]
             with connection.begin():
@@ -171,3 +169,22 @@ class SqliteBackend:
         self._drop_writer()
         self._readers.dispose()
         self._writers.dispose()
+
+
+def _patiently(attempt: Callable[[], T], seconds: float) -> T:
+    """Repeat ``attempt`` while another process has the file, for about so many seconds of waiting.
+
+    The waiting is for the outside world, so that it is real even where a test has put a clock of its own.
+    """
+    pause, waited = 0.0005, 0.0
+    while True:
+        try:
+            return attempt()
+        except (OperationalError, sqlite3.OperationalError) as error:
+            driver = error.orig if isinstance(error, OperationalError) else error
+            code = getattr(driver, "sqlite_errorcode", 0) & 0xFF
+            if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or waited >= seconds:
+                raise
+        threading.Event().wait(pause * (0.5 + random.random()))  # noqa: S311  jitter, no secret
+        waited += pause
+        pause = min(pause * 2, _LONGEST_PAUSE)

@@ -8,9 +8,9 @@ import pytest
 from pycryptoutil_protocols.faults import Fault
 from sqlalchemy import delete, select, update
 
-from pycryptoutil.storage import SYSTEM_TENANT, Database, audit
+from pycryptoutil.storage import SYSTEM_TENANT, Database, audit, migrate
 from pycryptoutil.storage.schema import audit_events, principals, tenants
-from tests.support.databases import Databases
+from tests.support.databases import Databases, PostgresCluster
 from tests.unit.storage.test_migrate import rooms
 
 
@@ -31,6 +31,28 @@ def test_the_role_cannot_step_around(database: Database) -> None:
     with database.read("a") as reader:
         row = reader.execute("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user").one()
     assert tuple(row) == (False, False)
+
+
+def test_a_role_that_can_is_warned_of(
+    postgres_cluster: PostgresCluster, open_database: Callable[[str], Database], caplog: pytest.LogCaptureFixture
+) -> None:
+    name = postgres_cluster.create()
+    migrate.upgrade(open_database(postgres_cluster.url(name)), ())
+    assert "row-level security" not in caplog.text
+    name = postgres_cluster.create()
+    migrate.upgrade(open_database(postgres_cluster.url(name).replace("application@", "administrator@")), ())
+    assert "row-level security does not hold" in caplog.text
+
+
+def test_settings_given_in_the_url_are_added_to_ours(
+    postgres_cluster: PostgresCluster, open_database: Callable[[str], Database]
+) -> None:
+    url = postgres_cluster.url(postgres_cluster.create())
+    database = open_database(f"{url}?options=-c%20lock_timeout%3D123&application_name=mine")
+    with database.read("a") as reader:
+        shown = [reader.execute(f"SHOW {name}").scalar_one() for name in ("lock_timeout", "statement_timeout")]
+        assert shown == ["123ms", "1min"]
+        assert reader.execute("SHOW application_name").scalar_one() == "mine"
 
 
 def test_a_query_without_a_filter_sees_one_tenant(database: Database) -> None:
