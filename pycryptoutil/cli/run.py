@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     "--ready-file", type=click.Path(path_type=Path, dir_okay=False), help="Written when all listeners are ready."
 )
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes on one public port  [default: 1]")
+@click.option("--tour", is_flag=True, help="Walk through the suite once it is ready, in this terminal; then go on.")
 @options.configuration_options
-def run(service: str, ready_file: Path | None, workers: int | None, inputs: Inputs) -> int:
+def run(service: str, ready_file: Path | None, workers: int | None, tour: bool, inputs: Inputs) -> int:
     """Start a service (pki-ca), a product (pki), or the whole suite, in the foreground.
 
     \b
@@ -43,8 +46,27 @@ def run(service: str, ready_file: Path | None, workers: int | None, inputs: Inpu
         for key, value in given.items()
         if value is not None
     }
-    configuration = options.load(service, replace(inputs, command_line={**inputs.command_line, **extra}))
+    if tour and ready_file is None:
+        raise click.UsageError("--tour needs --ready-file")
+    if tour:  # one terminal for both: the walk is to be read, and each of its requests is shown by the walk itself
+        extra.setdefault(("logging", "level"), Given("warning", "command line --tour"))
+    configuration = options.load(service, replace(inputs, command_line={**extra, **inputs.command_line}))
 
     from pycryptoutil.service import lifecycle
 
-    return lifecycle.run(configuration)
+    guide = _guide(ready_file) if tour and ready_file is not None else None
+    try:
+        code = lifecycle.run(configuration)
+    finally:
+        if guide is not None and guide.poll() is None:
+            guide.terminate()
+            guide.wait()
+    return code if guide is None or guide.returncode <= 0 else guide.returncode
+
+
+def _guide(ready_file: Path) -> subprocess.Popen[bytes]:
+    """Start the tour beside us: a process of its own, because workers are forked and threads do not survive that."""
+    import os
+
+    place = ("--ready-file", str(ready_file.expanduser().absolute()), "--wait", "120", "--of", str(os.getpid()))
+    return subprocess.Popen([sys.executable, "-m", "pycryptoutil", "tour", *place])  # noqa: S603  our own words

@@ -7,8 +7,10 @@ in files (curl's ``-K``), so that none is seen in a process list.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -290,16 +292,24 @@ STEPS: Final[tuple[Callable[[Tour], None], ...]] = (
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
-def wait_for(ready_file: Path, seconds: float) -> None:
-    """Wait until the suite has written its ready-file."""
+def wait_for(ready_file: Path, seconds: float, process: int | None) -> None:
+    """Wait until the suite, or this process of it, has written its ready-file."""
     from pycryptoutil.clock import SystemClock
 
     clock = SystemClock()
     end = clock.monotonic() + seconds
-    while not ready_file.exists():
+    while not _written(ready_file, process):
         if clock.monotonic() > end:
             raise CommandError(f"{ready_file}: the suite was not ready in {seconds:g} s", UNREACHABLE)
         clock.sleep(0.05)
+
+
+def _written(ready_file: Path, process: int | None) -> bool:
+    try:
+        services = json.loads(ready_file.read_text("utf-8"))["services"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return process is None or any(address["pid"] == process for address in services.values())
 
 
 def walk(administrator: Administrator, folder: Path, ready_file: Path | None) -> list[dict[str, Any]]:
@@ -345,15 +355,21 @@ class WaitingCommand(click.Command):
         """Wait, then run."""
         ready_file = ctx.params.get("ready_file")
         if ready_file is not None and ctx.params["wait"]:
-            wait_for(ready_file, ctx.params["wait"])
-        return super().invoke(ctx)
+            wait_for(ready_file, ctx.params["wait"], ctx.params["process"])
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, CommandError):
+            if ctx.params["process"] is not None:  # `run --tour`: a suite whose tour fails is not left to serve
+                os.kill(ctx.params["process"], signal.SIGTERM)
+            raise
 
 
 @click.command(cls=WaitingCommand)
 @click.option("--wait", type=float, default=0, help="Seconds to wait for the ready-file, if it is not there yet.")
+@click.option("--of", "process", type=int, hidden=True, help="The suite's process, stopped if the tour fails.")
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where it keeps its files.")
 @administrator_options
-def tour(administrator: Administrator, wait: float, folder: Path | None) -> None:  # noqa: ARG001  see WaitingCommand
+def tour(administrator: Administrator, wait: float, process: int | None, folder: Path | None) -> None:  # noqa: ARG001
     """Walk through a running suite: enrol, verify, OCSP, revoke, CRL, and a pet.
 
     Each command is printed as it is run, with what came back. Ends with exit code 1 at the first step that fails.
@@ -366,3 +382,10 @@ def tour(administrator: Administrator, wait: float, folder: Path | None) -> None
     steps = walk(administrator, folder.absolute(), given or (DEV_READY_FILE if DEV_READY_FILE.exists() else None))
     if administrator.as_json:
         output.write_json({"passed": True, "steps": steps})
+    elif process is not None:
+        output.console().print("\nThe suite goes on serving; stop it with Ctrl-C. Where it answers:")
+        for name, address in administrator.running.services.items():
+            urls = "  ".join(f"{key} {url}" for key, url in address.items() if key != "pid")
+            output.console().print(f"  [bold]{name}[/bold]  {urls}", soft_wrap=True)
+        documents = administrator.running.url(_PKI, "public") + "/browser/docs"
+        output.console().print(f"  the APIs, for a browser: {documents}", soft_wrap=True)

@@ -19,9 +19,9 @@ def version(as_json: bool) -> None:
     """Show versions of the program and what it is built on."""
     row: dict[str, object] = {"pycryptoutil": pycryptoutil.__version__}
     try:
-        from pycryptoutil import _core
+        from pycryptoutil.crypto import CORE_DIGEST, policy
 
-        row.update(core=_core.BUILD_DIGEST[:16], fips=_core.FIPS)
+        row.update(core=CORE_DIGEST[:16], fips=policy.FIPS)
     except ImportError:
         row["core"] = "missing: run make setup"
     row["python"] = platform.python_version()
