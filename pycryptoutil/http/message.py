@@ -19,22 +19,23 @@ class Listener(enum.Enum):
 class Headers:
     """Header fields, case-insensitive, order kept, repeats kept (RFC 9110 section 5)."""
 
-    __slots__ = ("_items",)
+    __slots__ = ("_first", "_items")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items = tuple((name.lower(), value) for name, value in items)
+        self._first = dict(reversed(self._items))
 
     @classmethod
     def lowered(cls, items: tuple[tuple[str, str], ...]) -> Headers:
         """Take items whose names are in lower case already."""
         made = cls.__new__(cls)
         made._items = items
+        made._first = dict(reversed(items))
         return made
 
     def get(self, name: str, default: str = "") -> str:
         """Return the first value, or ``default``."""
-        wanted = name.lower()
-        return next((value for key, value in self._items if key == wanted), default)
+        return self._first.get(name.lower(), default)
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Return every value in order."""
@@ -42,7 +43,7 @@ class Headers:
         return tuple(value for key, value in self._items if key == wanted)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and any(key == name.lower() for key, _ in self._items)
+        return isinstance(name, str) and name.lower() in self._first
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._items)

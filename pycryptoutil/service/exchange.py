@@ -11,13 +11,11 @@ from pycryptoutil_protocols.faults import Fault
 
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
-from pycryptoutil.http.message import Headers, Request, Response
+from pycryptoutil.http.message import Request, Response
 from pycryptoutil.service.definition import Principal, PrincipalKind, Resources
-from pycryptoutil.service.metrics import Metrics, RouteStatistics
-from pycryptoutil.service.router import Match, Mount, Side
+from pycryptoutil.service.metrics import Metrics
+from pycryptoutil.service.router import Match, Mount
 from pycryptoutil.service.settings import ServiceSettings
-
-NO_HEADERS = Headers()
 
 
 class Authenticator(Protocol):
@@ -97,6 +95,7 @@ class Exchange:
         "abandoned",
         "body",
         "extra_headers",
+        "fast",
         "fault",
         "framed_length",
         "match",
@@ -108,13 +107,14 @@ class Exchange:
         "request",
         "response",
         "security",
+        "side",
         "started",
-        "statistics",
     )
 
     def __init__(self, request: Request, match: Match | None, framed_length: int | None, started: float) -> None:
         self.request = request
         self.match = match
+        self.side = match.resource.side if match else None  # whose door the path is behind, if it exists
         self.framed_length = framed_length  # of the body; None when chunked
         self.started = started
         self.mount: Mount | None = None  # set when the method is one of the path's
@@ -127,13 +127,8 @@ class Exchange:
         self.origin = ""  # a foreign origin that may read the answer
         self.extra_headers: tuple[tuple[str, str], ...] = ()
         self.security = ""  # header lines, ready to send
-        self.statistics: RouteStatistics | None = None
+        self.fast = False  # answered on the reactor
         self.abandoned = False  # answered already (timeout) or nobody listens any more
-
-    @property
-    def side(self) -> Side | None:
-        """Whose door the path is behind, if the path exists."""
-        return self.match.resource.first.side if self.match else None
 
     @property
     def parameters(self) -> Mapping[str, str]:

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
+from pycryptoutil.http.message import Headers
+
 MAX_TARGET = 8192
 MAX_CHUNK_LINE = 256
 MAX_TRAILER = 4096
@@ -40,7 +42,7 @@ class BadRequest(Exception):  # noqa: N818  it is answered, not a defect
 class Fields:
     """A header section and what its framing fields say. ``length`` is None when the body is chunked."""
 
-    items: tuple[tuple[str, str], ...]  # names in lower case, values trimmed
+    headers: Headers  # values trimmed
     length: int | None
     host: str
     hosts: int
@@ -71,9 +73,9 @@ def find_end(buffer: bytes | bytearray, limit: int) -> int:
         if len(buffer) > limit:
             line = buffer.find(b"\r\n")
             raise BadRequest(414, "The request target is too long.") if line < 0 or line > limit else _too_large()
-        if buffer.count(b"\n") != buffer.count(b"\r\n"):
+        if buffer.count(b"\n") != buffer.count(b"\r\n") or buffer.count(b"\r", 0, -1) != buffer.count(b"\r\n"):
             raise BadRequest(400, "Lines end in CRLF.")
-        if buffer and not (0x21 <= buffer[0] <= 0x7E or buffer[0] in b"\r\n"):
+        if buffer and not 0x21 <= buffer[0] <= 0x7E and buffer != b"\r":
             raise BadRequest(400, "This is not HTTP.")
     elif end > limit:
         raise _too_large()
@@ -117,7 +119,7 @@ def parse_fields(block: str, max_fields: int) -> Fields:  # noqa: C901  one flat
     options = {option.strip() for option in connection.split(",")} if connection else ()
     length = _framing(lengths, codings)
     return Fields(
-        items,
+        Headers.lowered(items),
         length,
         hosts[0] if hosts else "",
         len(hosts),

@@ -79,6 +79,7 @@ class HttpListener:
         if self.tls is not None:
             creator: Any = self.tls  # zope's interfaces are not Python types
             verifies = self.tls.settings.verifies_clients
+            self.factory.secure = True
             self.factory.tls_info = lambda transport: tls_info(
                 transport.getHandle(), verifies=verifies, reactor=self._reactor
             )

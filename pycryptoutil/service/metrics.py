@@ -111,7 +111,7 @@ class Metrics:
         key = (listener, method, route)
         found = self.routes.get(key)
         if found is None:
-            found = self.routes[key] = RouteStatistics(route, method, listener)
+            found = self.routes[key] = RouteStatistics(route, method, listener.lower())
         return found
 
     def counter(self, name: str, help_text: str, labels: tuple[str, ...]) -> None:

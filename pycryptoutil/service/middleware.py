@@ -29,7 +29,7 @@ log = structlog.get_logger()
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 FETCH_METADATA = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-user")
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
-PREFLIGHT_HEADERS = "Content-Type, X-CSRF-Token, X-Request-Id, If-None-Match, Idempotency-Key"
+PREFLIGHT_HEADERS = "Content-Type, X-CSRF-Token, X-Request-Id, If-Match, If-None-Match, Idempotency-Key"
 QUIET = frozenset({FaultKind.RATE_LIMITED, FaultKind.BUSY, FaultKind.SEALED})  # a flood must not flood the log too
 HSTS = ("Strict-Transport-Security", "max-age=31536000")
 
@@ -171,16 +171,8 @@ def gate_fetch_metadata(edge: Edge, exchange: Exchange) -> None:
 def share_across_origins(edge: Edge, exchange: Exchange) -> None:
     """CORS: configured origins only, and only on browsers' paths; also answers OPTIONS."""
     request, side = exchange.request, exchange.side
-    origin = request.headers.get("origin").lower()
-    if origin and origin in edge.origins and side in {Side.BROWSER, Side.PAGE}:
-        exchange.origin = origin
-        exchange.extra_headers = (
-            ("Access-Control-Allow-Origin", origin),
-            ("Access-Control-Allow-Credentials", "true"),
-            ("Access-Control-Expose-Headers", "X-Request-Id, ETag, Location, Retry-After"),
-        )
-    if side in {Side.BROWSER, Side.PAGE} and edge.origins:
-        exchange.extra_headers += (("Vary", "Origin"),)
+    if side is Side.BROWSER or side is Side.PAGE:
+        _share(edge, exchange)
     if request.method != "OPTIONS" or exchange.mount is not None or exchange.match is None:
         return
     allow = exchange.match.resource.allow
@@ -191,6 +183,19 @@ def share_across_origins(edge: Edge, exchange: Exchange) -> None:
             ("Access-Control-Allow-Headers", PREFLIGHT_HEADERS),
             ("Access-Control-Max-Age", str(int(edge.settings.cors.max_age))),
         )
+
+
+def _share(edge: Edge, exchange: Exchange) -> None:
+    origin = exchange.request.headers.get("origin").lower()
+    if origin and origin in edge.origins:
+        exchange.origin = origin
+        exchange.extra_headers = (
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("Access-Control-Expose-Headers", "X-Request-Id, ETag, Location, Retry-After"),
+        )
+    if edge.origins:
+        exchange.extra_headers += (("Vary", "Origin"),)
 
 
 # --- work -------------------------------------------------------------------------------------------------------------
@@ -344,14 +349,16 @@ def add_security_headers(edge: Edge, exchange: Exchange) -> None:
     if response is None:
         return
     tls = exchange.request.listener is not Listener.PLAIN and edge.settings.profile != "dev"
-    names = tuple(name.lower() for name, _ in response.headers)
-    key = (exchange.side, tls, names)
+    side = exchange.side
+    names = tuple([name for name, _ in response.headers])
+    key = (side.name if side is not None else "", tls, names)
     block = _BLOCKS.get(key)
     if block is None:
         if len(_BLOCKS) > 1024:
             _BLOCKS.clear()
-        wanted = SECURITY[exchange.side] + ((HSTS,) if tls else ())
-        block = _BLOCKS[key] = "".join(f"{name}: {value}\r\n" for name, value in wanted if name.lower() not in names)
+        own = {name.lower() for name in names}
+        wanted = SECURITY[side] + ((HSTS,) if tls else ())
+        block = _BLOCKS[key] = "".join(f"{name}: {value}\r\n" for name, value in wanted if name.lower() not in own)
     exchange.security = block
 
 
@@ -381,7 +388,7 @@ SECURITY: Mapping[Side | None, tuple[tuple[str, str], ...]] = {
     Side.ADMIN: (_NOSNIFF, _NO_STORE, _NO_REFERRER, _API_POLICY),
     Side.PROTOCOL: (_NOSNIFF,),  # caching is the protocol's own affair
 }
-_BLOCKS: dict[tuple[Side | None, bool, tuple[str, ...]], str] = {}  # reactor thread only
+_BLOCKS: dict[tuple[str, bool, tuple[str, ...]], str] = {}  # reactor thread only
 
 
 def record(edge: Edge, exchange: Exchange) -> None:
@@ -391,12 +398,15 @@ def record(edge: Edge, exchange: Exchange) -> None:
     seconds = edge.clock.monotonic() - exchange.started
     name = exchange.mount.route.name if exchange.mount else "unmatched"
     method = request.method if exchange.mount else "other"
-    edge.metrics.route(request.listener.value, method, name).observe(status, seconds)
-    fast = exchange.principal is None and exchange.fault is None
-    if not edge.settings.logging.access or (fast and edge.settings.logging.level != "debug"):
+    key = (request.listener.name, method, name)
+    statistics = edge.metrics.routes.get(key)
+    if statistics is None:
+        statistics = edge.metrics.route(*key)
+    statistics.observe(status, seconds)
+    if not edge.settings.logging.access or (exchange.fast and edge.settings.logging.level != "debug"):
         return
     extra = {"peer": request.peer} if status in {401, 403, 429} else {}  # an address is personal data: abuse only
-    (log.debug if fast or status == 429 else log.info)(
+    (log.debug if exchange.fast or status == 429 else log.info)(
         "request",
         request_id=request.request_id,
         service=edge.service,

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
-from pycryptoutil.http.message import Headers, Listener, Request, TlsInfo
+from pycryptoutil.http.message import Listener, Request, TlsInfo
 from pycryptoutil.service.exchange import Deliver, Edge, Exchange
 from pycryptoutil.service.http1 import Head
 from pycryptoutil.service.middleware import Stage, encode_fault, recover, steps
@@ -30,7 +30,9 @@ class Dispatcher:
 
     def __init__(self, edge: Edge, routers: Mapping[Listener, Router], pools: Mapping[Listener, WorkerPool]) -> None:
         self.edge = edge
-        self._routers = routers
+        self._find = {kind.name: router.find for kind, router in routers.items()}  # by name: hashing an enum is slow
+        self._monotonic = edge.clock.monotonic
+        self._now = edge.clock.now
         self._pools = pools
         self._ids = itertools.count(1)
         self._prefix = secrets.token_hex(8)
@@ -38,7 +40,7 @@ class Dispatcher:
 
     def route(self, routers: Mapping[Listener, Router]) -> None:
         """Use these tables from the next request on."""
-        self._routers = routers
+        self._find = {kind.name: router.find for kind, router in routers.items()}
 
     def pool(self, listener: Listener) -> WorkerPool:
         """Return the threads that serve a listener."""
@@ -50,24 +52,23 @@ class Dispatcher:
             return given
         return f"{self._prefix}-{next(self._ids):x}"
 
-    def open(self, head: Head, listener: Listener, peer: str, tls: TlsInfo | None) -> Exchange:
-        """Begin: the exchange has a response already if an entry step refused it."""
+    def open(self, head: Head, body: bytes, listener: Listener, peer: str, tls: TlsInfo | None) -> Exchange:
+        """Begin, with the body if it is here already; there is a response if an entry step refused."""
         edge, fields = self.edge, head.fields
         request = Request(
             head.method,
             head.path,
             head.raw_path,
             head.query,
-            Headers.lowered(fields.items),
-            b"",
+            fields.headers,
+            body,
             listener,
             peer,
             self.request_id(fields.request_id),
-            edge.clock.now(),
+            self._now(),
             tls,
         )
-        match = self._routers[listener].find(head.path)
-        exchange = Exchange(request, match, fields.length, edge.clock.monotonic())
+        exchange = Exchange(request, self._find[listener.name](head.path), fields.length, self._monotonic())
         self.in_flight += 1
         try:
             for step in ENTRY:
@@ -79,7 +80,10 @@ class Dispatcher:
         return exchange
 
     def run(self, exchange: Exchange, body: bytes, deliver: Deliver) -> None:
-        """Answer a whole request; ``deliver`` is called on the reactor, at once or later, exactly once."""
+        """Answer a whole request, ``body`` being what has come since ``open``.
+
+        ``deliver`` is called on the reactor, at once or later, exactly once.
+        """
         if body:
             exchange.request = replace(exchange.request, body=body)
         try:
@@ -100,7 +104,8 @@ class Dispatcher:
             return False  # its certificate's revocation is looked up by a worker
         state = edge.admin_state if mount.side is Side.ADMIN else edge.state
         exchange.response = mount.route.fast(state, exchange.request, exchange.parameters)
-        return exchange.response is not None
+        exchange.fast = exchange.response is not None
+        return exchange.fast
 
     def _work(self, exchange: Exchange) -> None:
         """Run on a worker's thread. What an exchange that timed out still computes, nobody reads."""

@@ -5,6 +5,7 @@ An address is an IPv4 address or an IPv6 /64 (one subscriber's network; counting
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import math
 import threading
@@ -21,6 +22,7 @@ MAX_BUCKETS = 65_536
 MAX_RETRY_AFTER = 3600
 
 
+@functools.lru_cache(maxsize=8192)
 def address_group(peer: str) -> str:
     """Return what one address is counted as; an IPv4-mapped IPv6 address is the IPv4 one."""
     try:

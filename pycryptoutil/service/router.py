@@ -49,21 +49,16 @@ class Resource:
 
     pattern: str
     methods: Mapping[str, Mount]
+    side: Side
+    faults: FaultEncoder | None  # the path's own error form, if it has one
+    allow: str  # the value of Allow
 
-    @property
-    def allow(self) -> str:
-        """The value of Allow."""
-        return ", ".join(sorted({*self.methods, "OPTIONS"}))
-
-    @property
-    def first(self) -> Mount:
-        """Any of them: they share the path's side and error form."""
-        return next(iter(self.methods.values()))
-
-    @property
-    def faults(self) -> FaultEncoder | None:
-        """The path's own error form, if it has one."""
-        return next((mount.route.faults for mount in self.methods.values() if mount.route.faults), None)
+    @classmethod
+    def of(cls, pattern: str, methods: Mapping[str, Mount]) -> Resource:
+        """Put together what is mounted at one path; all of it is behind the same door."""
+        side = next(iter(methods.values())).side
+        faults = next((mount.route.faults for mount in methods.values() if mount.route.faults), None)
+        return cls(pattern, methods, side, faults, ", ".join(sorted({*methods, "OPTIONS"})))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +124,7 @@ class Router:
         for table in tables.values():
             if "GET" in table:
                 table.setdefault("HEAD", table["GET"])
-        resources = {pattern: Resource(pattern, table) for pattern, table in tables.items()}
+        resources = {pattern: Resource.of(pattern, table) for pattern, table in tables.items()}
         self._exact = {pattern: Match(found) for pattern, found in resources.items() if "<" not in pattern}
         rules = [Rule(pattern, endpoint=found) for pattern, found in resources.items() if "<" in pattern]
         self._patterns: MapAdapter | None = None

@@ -10,8 +10,6 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterator
-from email.utils import format_datetime
-from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -21,7 +19,7 @@ from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from pycryptoutil.http.message import Listener, Response, TlsInfo
-from pycryptoutil.http.problem import MEDIA_TYPE, TITLES, document
+from pycryptoutil.service.answers import BODILESS, CONTINUE, PART, Encoder, discard, slices, take
 from pycryptoutil.service.exchange import Exchange, Phase
 from pycryptoutil.service.http1 import BadRequest, BodyReader, Fields, Head, find_end, parse_fields, parse_request_line
 from pycryptoutil.service.pipeline import Dispatcher
@@ -29,13 +27,9 @@ from pycryptoutil.service.settings import LimitSettings
 
 log = structlog.get_logger()
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 DISCARD_SECONDS = 2.0  # after an early refusal: time for the peer to read the answer before its bytes meet a reset
 DISCARD_BYTES = 4 << 20
-STREAM_BATCH = 256 << 10
-BODILESS = frozenset({204, 304})
 
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
 _KINDS = {400: FaultKind.MALFORMED, 413: FaultKind.TOO_LARGE, 431: FaultKind.TOO_LARGE}
 
 
@@ -58,25 +52,29 @@ class HttpConnection(Protocol):
     transport: Any
     factory: HttpFactory
 
-    def __init__(self, dispatcher: Dispatcher, listener: Listener, limits: LimitSettings, peer: str) -> None:
-        self._dispatcher = dispatcher
-        self._listener = listener
-        self._limits = limits
+    def __init__(self, factory: HttpFactory, peer: str) -> None:
+        self.factory = factory
+        self._dispatcher = dispatcher = factory.dispatcher
+        self._listener = factory.listener
+        self._limits = factory.limits
+        self._encoder = factory.encoder
         self._peer = peer
         self._state = State.HEAD
         self._buffer = b""
         self._tls: TlsInfo | None = None
-        self._secure = listener is not Listener.PLAIN
+        self._secure = factory.secure
         self._shaken = not self._secure
         self._exchange: Exchange | None = None
         self._head: Head | None = None
         self._reader: BodyReader | None = None
         self._block = b""
-        self._fields: Fields | None = None  # of _block: keep-alive peers send the same header section again
+        self._fields: Fields | None = None  # of _block: keep-alive peers send the same header section again,
+        self._line = b""
+        self._last: Head | None = None  # of _line and _fields: and often the same request
         self._deadline = 0.0
         self._reading = False  # a request's first byte has come
         self._held = False  # reading is paused, its buffer being full
-        self._stalled = 0.0  # since when the peer does not read, 0 if it does
+        self._stalled: float | None = None  # since when the peer does not read
         self._ended = False  # the peer will send no more
         self._discarded = 0
         self._stream: Iterator[bytes] | None = None  # of the handler: a worker pulls it
@@ -136,11 +134,10 @@ class HttpConnection(Protocol):
 
     def resumeProducing(self) -> None:  # noqa: N802
         """The peer has caught up."""
-        self._stalled = 0.0
+        self._stalled = None
         if self._state is State.STREAM:
             self._pull()
         elif self._state is State.HEAD:
-            self._resume_reading()
             self._advance()
         elif self._state is State.CLOSING:
             self._close()
@@ -164,9 +161,17 @@ class HttpConnection(Protocol):
             self._advance()
         elif state is State.BODY:
             self._read_body()
-        if len(self._buffer) > self._limits.max_header and not self._held and self._state not in _DEAF:
-            self._held = True
-            self.transport.pauseProducing()
+        self._regulate()
+
+    def _regulate(self) -> None:
+        """Read no further while what was read already waits."""
+        full = len(self._buffer) > self._limits.max_header and self._state not in _DEAF
+        if full != self._held:
+            self._held = full
+            if full:
+                self.transport.pauseProducing()
+            else:
+                self.transport.resumeProducing()
 
     # --- reading
 
@@ -176,24 +181,22 @@ class HttpConnection(Protocol):
             return
         self._looping = True
         try:
-            while self._state is State.HEAD and self._buffer and not self._stalled:
+            while self._state is State.HEAD and self._buffer and self._stalled is None:
                 if not self._read_head():
                     break
         except BadRequest as bad:
             self._refuse(bad)
         finally:
             self._looping = False
-        if self._ended and self._state is State.HEAD and not self._stalled:
+        if self._held:
+            self._regulate()
+        if self._ended and self._state is State.HEAD and self._stalled is None:
             self._close()
 
     def _read_head(self) -> bool:
         buffer = self._buffer
-        if buffer[0] in b"\r\n":  # RFC 9112 section 2.2: an empty line before a request is skipped
-            if buffer[:2] == b"\r\n":
-                self._buffer = buffer[2:]
-                return True
-            if buffer != b"\r":
-                raise BadRequest(400, "Lines end in CRLF.")
+        if buffer.startswith(b"\r\n"):  # RFC 9112 section 2.2: one empty line before a request is skipped
+            buffer = self._buffer = buffer[2:]
         limits = self._limits
         end = find_end(buffer, limits.max_header)
         if end < 0:
@@ -206,18 +209,31 @@ class HttpConnection(Protocol):
         fields = self._fields
         if fields is None or block != self._block:
             fields = self._fields = parse_fields(block.decode("latin-1"), limits.max_headers)
-            self._block = block
-        self._head = head = parse_request_line(buffer[:cut].decode("latin-1"), fields)
-        self._buffer = buffer[end + 4 :]
-        self._exchange = exchange = self._dispatcher.open(head, self._listener, self._peer, self._tls)
-        if fields.length == 0:
-            if exchange.response is not None:
-                self._answer(exchange)
-            else:
-                self._dispatch(exchange, b"")
-            return True
-        self._begin_body(exchange, head)
+            self._block, self._last = block, None
+        self._head = head = self._parse_line(buffer[:cut], fields)
+        length, begin = fields.length, end + 4
+        whole = length is not None and length <= limits.max_header and len(buffer) >= begin + length
+        if length is None or not whole:
+            body = b""
+            self._buffer = buffer[begin:]
+        else:  # nothing, or small and here already
+            body = buffer[begin : begin + length]
+            self._buffer = buffer[begin + length :]
+        self._exchange = exchange = self._dispatcher.open(head, body, self._listener, self._peer, self._tls)
+        if not whole:
+            self._begin_body(exchange, head)
+        elif exchange.response is not None:
+            self._answer(exchange)
+        else:
+            self._dispatch(exchange)
         return True
+
+    def _parse_line(self, line: bytes, fields: Fields) -> Head:
+        head = self._last
+        if head is None or line != self._line:
+            head = self._last = parse_request_line(line.decode("latin-1"), fields)
+            self._line = line
+        return head
 
     def _begin_body(self, exchange: Exchange, head: Head) -> None:
         """Decide about the body before reading it: a refused one is not read at all."""
@@ -260,7 +276,7 @@ class HttpConnection(Protocol):
         elif self._ended:
             self._close()
 
-    def _dispatch(self, exchange: Exchange, body: bytes) -> None:
+    def _dispatch(self, exchange: Exchange, body: bytes = b"") -> None:
         self._state = State.BUSY
         self._reading = False
         self._dispatcher.run(exchange, body, self._delivered)
@@ -300,10 +316,10 @@ class HttpConnection(Protocol):
         if not isinstance(body, bytes):
             self._begin_stream(head, response, iter(body), exchange, persistent)
             return
-        start = self._start_line(head, response, exchange, persistent, len(body))
+        start = self._encoder.start(head, response, exchange, persistent=persistent, length=len(body), chunked=False)
         if head.method == "HEAD" or response.status in BODILESS or not body:
             self.transport.write(start)
-        elif len(body) <= STREAM_BATCH:
+        elif len(body) <= PART:
             self.transport.write(start + body)
         else:  # by slices, at the peer's pace
             self.transport.write(start)
@@ -312,30 +328,6 @@ class HttpConnection(Protocol):
             self._pull()
             return
         self._finish(persistent, unread=not reusable)
-
-    def _start_line(
-        self, head: Head, response: Response, exchange: Exchange, persistent: bool, length: int | None
-    ) -> bytes:
-        """Encode the status line and header section. ``length`` None: chunked, or ended by closing."""
-        status = response.status
-        extra = response.headers + exchange.extra_headers if exchange.extra_headers else response.headers
-        own = "".join([f"{name}: {value}\r\n" for name, value in extra]) if extra else ""
-        if own.count("\n") != len(extra) or own.count("\r") != len(extra) or "\0" in own:
-            raise ValueError("header field with a line break")
-        kind = f"Content-Type: {response.media_type}\r\n" if response.media_type else ""
-        if length is None:
-            framing = "Transfer-Encoding: chunked\r\n" if self._chunked else ""
-        elif status in BODILESS or (head.method == "HEAD" and length == 0):
-            framing = ""
-        else:
-            framing = f"Content-Length: {length}\r\n"
-        kept = "" if head.http11 else "Connection: keep-alive\r\n"
-        connection = kept if persistent else "Connection: close\r\n"
-        return (
-            f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\nDate: {self.factory.date()}\r\n"
-            f"{kind}{framing}{connection}"
-            f"X-Request-Id: {exchange.request.request_id}\r\n{exchange.security}{own}\r\n"
-        ).encode("latin-1")
 
     def _finish(self, persistent: bool, *, unread: bool = False) -> None:
         """Be ready for the next request, or close."""
@@ -347,18 +339,12 @@ class HttpConnection(Protocol):
                 self._buffer = b""
                 self._discarded = 0
                 self._deadline = self._now() + DISCARD_SECONDS
-                self._resume_reading()
+                self._regulate()
             else:
                 self._close()
             return
         self._state = State.HEAD
         self._deadline = self._now() + self._limits.idle_timeout
-        self._resume_reading()
-
-    def _resume_reading(self) -> None:
-        if self._held:
-            self._held = False
-            self.transport.resumeProducing()
 
     def _refuse(self, bad: BadRequest) -> None:
         """Answer what is no request, or a body that breaks its framing; then the connection is of no more use."""
@@ -376,15 +362,7 @@ class HttpConnection(Protocol):
         log.info(
             "bad request", request_id=request_id, listener=self._listener.value, status=bad.status, detail=bad.reason
         )
-        body = document(bad.status, "http", bad.reason, request_id)
-        self.transport.write(
-            (
-                f"HTTP/1.1 {bad.status} {TITLES.get(bad.status, '')}\r\nDate: {self.factory.date()}\r\n"
-                f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
-                f"X-Request-Id: {request_id}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n"
-            ).encode("latin-1")
-            + body
-        )
+        self.transport.write(self._encoder.refusal(bad, request_id))
         self._finish(persistent=False, unread=True)
 
     # --- streaming
@@ -396,7 +374,9 @@ class HttpConnection(Protocol):
         self._chunked = head.http11 and not sized
         if not self._chunked and not sized:
             persistent = False  # HTTP/1.0: the end is where the connection ends
-        self.transport.write(self._start_line(head, response, exchange, persistent, None))
+        self.transport.write(
+            self._encoder.start(head, response, exchange, persistent=persistent, length=None, chunked=self._chunked)
+        )
         if head.method == "HEAD" or response.status in BODILESS:
             discard(response)
             self._finish(persistent)
@@ -413,16 +393,16 @@ class HttpConnection(Protocol):
         if slices_left is not None:
             for piece in slices_left:
                 self.transport.write(bytes(piece))
-                if self._stalled:
+                if self._stalled is not None:
                     return
             self._slices = None
             self._finish(self._persistent)
             self._advance()
             return
-        if stream is None or self._pulling or self._stalled:
+        if stream is None or self._pulling or self._stalled is not None:
             return
         self._pulling = True
-        self._dispatcher.pool(self._listener).submit(lambda: take(stream, STREAM_BATCH), self._pulled, urgent=True)
+        self._dispatcher.pool(self._listener).submit(lambda: take(stream, PART), self._pulled, urgent=True)
 
     def _pulled(self, result: Any) -> None:
         self._pulling = False
@@ -456,7 +436,7 @@ class HttpConnection(Protocol):
 
     def check(self, now: float) -> None:
         """Act on what takes too long; called about every second."""
-        if self._stalled and now - self._stalled > self._limits.idle_timeout:
+        if self._stalled is not None and now - self._stalled > self._limits.idle_timeout:
             self._abort()
         elif self._deadline and now > self._deadline:
             self._expired()
@@ -480,7 +460,7 @@ class HttpConnection(Protocol):
         """Close once everything written is sent."""
         if self._state is State.CLOSED:
             return
-        if self._stalled:
+        if self._stalled is not None:
             self._state = State.CLOSING
             self._deadline = 0.0  # the stall itself is timed
             return
@@ -504,32 +484,6 @@ class HttpConnection(Protocol):
             self.transport.unregisterProducer()
 
 
-def take(stream: Iterator[bytes], wanted: int) -> tuple[bytes, bool]:
-    """Pull about ``wanted`` bytes, on a worker's thread; return them and whether more may come."""
-    parts: list[bytes] = []
-    size = 0
-    for part in stream:
-        parts.append(part)
-        size += len(part)
-        if size >= wanted:
-            return b"".join(parts), True
-    return b"".join(parts), False
-
-
-def slices(body: bytes) -> Iterator[memoryview]:
-    """Cut a large body."""
-    view = memoryview(body)
-    for start in range(0, len(view), STREAM_BATCH):
-        yield view[start : start + STREAM_BATCH]
-
-
-def discard(response: Response | None) -> None:
-    """Close the body of an answer that nobody will read."""
-    close = getattr(response.body, "close", None) if response is not None else None
-    if close is not None:
-        close()
-
-
 _DEAF = frozenset({State.CLOSED, State.CLOSING})
 
 
@@ -544,7 +498,8 @@ class HttpFactory(Factory):
         self.limits = limits
         self.connections: set[HttpConnection] = set()
         self._per_address: Counter[str] = Counter()
-        self._date = (-1, "")
+        self.encoder = Encoder(dispatcher.edge.clock)
+        self.secure = False
         self.tls_info: Any = lambda _transport: None
 
     def buildProtocol(self, addr: Any) -> Any:  # noqa: N802
@@ -558,9 +513,7 @@ class HttpFactory(Factory):
             self.dispatcher.edge.metrics.count("http_connections_refused", self.listener.value)
             return None
         self._per_address[peer] += 1
-        made = HttpConnection(self.dispatcher, self.listener, limits, peer)
-        made.factory = self
-        return made
+        return HttpConnection(self, peer)
 
     def left(self, connection: HttpConnection, peer: str) -> None:
         """Forget a connection."""
@@ -568,14 +521,6 @@ class HttpFactory(Factory):
         self._per_address[peer] -= 1
         if self._per_address[peer] <= 0:
             del self._per_address[peer]
-
-    def date(self) -> str:
-        """Return the Date field's value, made once a second."""
-        clock = self.dispatcher.edge.clock
-        second = int(clock.monotonic())
-        if self._date[0] != second:
-            self._date = (second, format_datetime(clock.now(), usegmt=True))
-        return self._date[1]
 
     def sweep(self) -> None:
         """Look for connections that take too long."""

@@ -1,0 +1,114 @@
+"""Answers as HTTP/1.1 bytes (RFC 9112): status line, header section, framing; and bodies in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.utils import format_datetime
+from http import HTTPStatus
+
+from pycryptoutil.clock import Clock
+from pycryptoutil.http.message import Response
+from pycryptoutil.http.problem import MEDIA_TYPE, TITLES, document
+from pycryptoutil.service.exchange import Exchange
+from pycryptoutil.service.http1 import BadRequest, Head
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+BODILESS = frozenset({204, 304})
+PART = 256 << 10
+MAX_ENCODED = 1024
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+Fields = tuple[tuple[str, str], ...]
+
+
+class Encoder:
+    """Encodes the answers of one listener. Reactor thread only."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._date = (-1, "")
+        self._encoded: dict[int, tuple[Fields, str]] = {}
+
+    def date(self) -> str:
+        """Return the Date field's value, made once a second."""
+        second = int(self._clock.monotonic())
+        if self._date[0] != second:
+            self._date = (second, format_datetime(self._clock.now(), usegmt=True))
+        return self._date[1]
+
+    def start(
+        self, head: Head, response: Response, exchange: Exchange, *, persistent: bool, length: int | None, chunked: bool
+    ) -> bytes:
+        """Encode all that comes before the body. ``length`` None: chunked, or told by the handler, or ended by closing.
+
+        ValueError if a header field would break out of its line, or is not latin-1.
+        """
+        status = response.status
+        own = self._fields(response.headers, keep=exchange.fast)
+        if exchange.extra_headers:
+            own += self._fields(exchange.extra_headers, keep=False)
+        kind = f"Content-Type: {response.media_type}\r\n" if response.media_type else ""
+        if length is None:
+            framing = "Transfer-Encoding: chunked\r\n" if chunked else ""
+        elif status in BODILESS or (length == 0 and head.method == "HEAD"):
+            framing = ""
+        else:
+            framing = f"Content-Length: {length}\r\n"
+        kept = "" if head.http11 else "Connection: keep-alive\r\n"
+        connection = kept if persistent else "Connection: close\r\n"
+        return (
+            f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\nDate: {self.date()}\r\n{kind}{framing}{connection}"
+            f"X-Request-Id: {exchange.request.request_id}\r\n{exchange.security}{own}\r\n"
+        ).encode("latin-1")
+
+    def _fields(self, fields: Fields, *, keep: bool) -> str:
+        """Encode header fields. Pre-signed answers are the same object again and again: theirs are encoded once."""
+        if not fields:
+            return ""
+        known = self._encoded.get(id(fields))
+        if known is not None and known[0] is fields:
+            return known[1]
+        text = "".join([f"{name}: {value}\r\n" for name, value in fields])
+        if text.count("\n") != len(fields) or text.count("\r") != len(fields) or "\0" in text:
+            raise ValueError("header field with a line break")
+        if keep:
+            if len(self._encoded) >= MAX_ENCODED:
+                self._encoded.clear()
+            self._encoded[id(fields)] = (fields, text)
+        return text
+
+    def refusal(self, bad: BadRequest, request_id: str) -> bytes:
+        """Encode the whole answer to what is no request."""
+        body = document(bad.status, "http", bad.reason, request_id)
+        return (
+            f"HTTP/1.1 {bad.status} {TITLES.get(bad.status, '')}\r\nDate: {self.date()}\r\n"
+            f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+            f"X-Request-Id: {request_id}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n"
+        ).encode("latin-1") + body
+
+
+def take(stream: Iterator[bytes], wanted: int) -> tuple[bytes, bool]:
+    """Pull about ``wanted`` bytes, on a worker's thread; return them and whether more may come."""
+    parts: list[bytes] = []
+    size = 0
+    for part in stream:
+        parts.append(part)
+        size += len(part)
+        if size >= wanted:
+            return b"".join(parts), True
+    return b"".join(parts), False
+
+
+def slices(body: bytes) -> Iterator[memoryview]:
+    """Cut a large body."""
+    view = memoryview(body)
+    for start in range(0, len(view), PART):
+        yield view[start : start + PART]
+
+
+def discard(response: Response | None) -> None:
+    """Close the body of an answer that nobody will read."""
+    close = getattr(response.body, "close", None) if response is not None else None
+    if close is not None:
+        close()

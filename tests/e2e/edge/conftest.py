@@ -1,0 +1,5 @@
+"""The edge on real sockets."""
+
+from tests.support.edge import serve
+
+__all__ = ["serve"]
