@@ -96,9 +96,7 @@ def test_a_request_signature_must_go_with_its_key() -> None:
         )
 
 
-@pytest.mark.parametrize(
-    "algorithm", ["RSA-2048", "EC-P256", "EC-P384", "EC-P521", "Ed25519", "ML-DSA-44"]
-)
+@pytest.mark.parametrize("algorithm", ["RSA-2048", "EC-P256", "EC-P384", "EC-P521", "Ed25519", "ML-DSA-44"])
 def test_subject_keys(algorithm: str) -> None:
     assert policy.check_public_key(keys.generate(algorithm).public_spki).algorithm == algorithm
 
