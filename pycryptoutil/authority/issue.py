@@ -28,7 +28,7 @@ from pycryptoutil.authority.model import CertificateState, IssuedCertificate, Is
 from pycryptoutil.authority.names import San
 from pycryptoutil.authority.oids import NAME_CONSTRAINTS
 from pycryptoutil.authority.profile import NameConstraintSet, Profile, format_duration
-from pycryptoutil.authority.room import Room, chain, find_authority, load_profile
+from pycryptoutil.authority.room import Room, chain, load_profile
 from pycryptoutil.authority.store import AuthorityRow
 from pycryptoutil.crypto import policy, x509
 from pycryptoutil.storage import UnitOfWork, audit
@@ -452,7 +452,7 @@ def run(room: Room, tenant_id: str, order: IssueOrder, actor: str, request_id: s
 def _begin(room: Room, tenant_id: str, order: IssueOrder, actor: str, request_id: str) -> Issuance:
     with room.database.read(tenant_id) as reader:
         rows = store.all_authorities(reader)
-        ca = find_authority(rows, order.authority)
+        ca = room.find(rows, order.authority)
         profile = load_profile(reader, order.profile or room.settings.default_profile)
     return Issuance(room, order, actor, request_id, room.clock.now(), rows, ca, profile, room.keys.of(ca))
 

@@ -30,6 +30,24 @@ class Room:
     instance: int
     keys: CaKeys = field(repr=False)
 
+    def find(self, rows: list[AuthorityRow], name: str) -> AuthorityRow:
+        """Return the CA of this name, or for an empty one the default; Fault(NOT_FOUND).
+
+        The default is the issuing CA of the configuration, or else the tenant's first.
+        """
+        by_name = {row.name: row for row in rows}
+        if name:
+            found = by_name.get(name)
+        else:
+            issuing = [row for row in rows if row.kind is AuthorityKind.ISSUING]
+            found = by_name.get(self.settings.issuing_name) or next(iter([*issuing, *rows]), None)
+        if found is None:
+            text = (
+                f"there is no certificate authority {name[:64]!r}" if name else "there is no certificate authority yet"
+            )
+            raise Fault(FaultKind.NOT_FOUND, text, text)
+        return found
+
     def authority(self, row: AuthorityRow, rows: list[AuthorityRow]) -> Authority:
         """Return what others see of a CA; ``rows`` are its tenant's, for the chain."""
         return Authority(
@@ -63,18 +81,6 @@ def chain(row: AuthorityRow, rows: list[AuthorityRow]) -> tuple[bytes, ...]:
         at = by_id[at.parent_id]
         found.append(at.certificate)
     return tuple(found)
-
-
-def find_authority(rows: list[AuthorityRow], name: str) -> AuthorityRow:
-    """Return the CA of this name, or for an empty one the default; Fault(NOT_FOUND)."""
-    if name:
-        found = next((row for row in rows if row.name == name), None)
-    else:
-        found = next((row for row in rows if row.kind is AuthorityKind.ISSUING), rows[0] if rows else None)
-    if found is None:
-        text = f"there is no certificate authority {name!r}" if name else "there is no certificate authority yet"
-        raise Fault(FaultKind.NOT_FOUND, text, text)
-    return found
 
 
 def load_profile(reader: Reader, name: str) -> Profile:

@@ -33,7 +33,7 @@ from pycryptoutil.authority.model import (
 )
 from pycryptoutil.authority.profile import Profile
 from pycryptoutil.authority.profile_file import built_in_documents, built_in_profiles, parse_profile, parse_stored
-from pycryptoutil.authority.room import Room, find_authority, load_profile
+from pycryptoutil.authority.room import Room, load_profile
 from pycryptoutil.authority.settings import AuthoritySettings
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
@@ -94,7 +94,7 @@ class CertificateAuthorityService:
         """Return one CA by its name, the default one for an empty name; Fault(NOT_FOUND)."""
         with self._room.database.read(tenant_id) as reader:
             rows = store.all_authorities(reader)
-        return self._room.authority(find_authority(rows, name), rows)
+        return self._room.authority(self._room.find(rows, name), rows)
 
     def public_authority(self, public_id: str) -> Authority:
         """Return the CA of a name in a public URL, whichever tenant's it is; Fault(NOT_FOUND)."""
@@ -153,7 +153,7 @@ class CertificateAuthorityService:
             if len(label) > 200 or not self._profile_exists(store.profile_documents(reader), profile):
                 text = "there is no such label"
                 raise Fault(FaultKind.NOT_FOUND, f"no label {label[:200]!r}", text)
-        return Label(tenant, find_authority(rows, ca).name, profile)
+        return Label(tenant, self._room.find(rows, ca).name, profile)
 
     @staticmethod
     def _profile_exists(documents: Mapping[str, str], name: str) -> bool:

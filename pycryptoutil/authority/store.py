@@ -283,7 +283,7 @@ def all_authorities(reader: Reader) -> list[AuthorityRow]:
     found = reader.execute(
         select(*_AUTHORITY_COLUMNS)
         .where(authorities.c.tenant_id == reader.tenant_id)
-        .order_by(authorities.c.created_at, authorities.c.id)
+        .order_by(authorities.c.created_at, authorities.c.parent_id, authorities.c.id)
     )
     return [_authority(row) for row in found]
 

@@ -18,7 +18,7 @@ from pycryptoutil.authority.model import (
     Page,
     RevocationReason,
 )
-from pycryptoutil.authority.room import Room, chain, find_authority
+from pycryptoutil.authority.room import Room, chain
 from pycryptoutil.crypto import x509
 from pycryptoutil.http.paging import decode_cursor, encode_cursor
 from pycryptoutil.storage import SYSTEM_TENANT, Reader
@@ -85,7 +85,7 @@ def get(room: Room, tenant_id: str, serial: str, authority: str = "") -> Certifi
     """Return one certificate."""
     with room.database.read(tenant_id) as reader:
         rows = tables.all_authorities(reader)
-        row = find(reader, serial, find_authority(rows, authority).id if authority else "")
+        row = find(reader, serial, room.find(rows, authority).id if authority else "")
     return record(row, {one.id: one.name for one in rows}.get(row.authority_id, ""), room.clock.now())
 
 
@@ -104,7 +104,7 @@ def page(room: Room, tenant_id: str, wanted: CertificateFilter, cursor: str, lim
     with room.database.read(tenant_id) as reader:
         rows = tables.all_authorities(reader)
         names = {row.id: row.name for row in rows}
-        authority_id = find_authority(rows, wanted.authority).id if wanted.authority else ""
+        authority_id = room.find(rows, wanted.authority).id if wanted.authority else ""
         found = store.listing(reader, wanted, authority_id, after, limit + 1, now)
     more = len(found) > limit
     found = found[:limit]

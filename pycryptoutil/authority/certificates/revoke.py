@@ -10,7 +10,7 @@ from pycryptoutil.authority import store as tables
 from pycryptoutil.authority.certificates import records, store
 from pycryptoutil.authority.certificates.store import CertificateRow
 from pycryptoutil.authority.model import CertificateRecord, RevocationReason
-from pycryptoutil.authority.room import Room, find_authority
+from pycryptoutil.authority.room import Room
 from pycryptoutil.storage import audit
 from pycryptoutil.storage.audit import AuditEvent
 
@@ -40,7 +40,7 @@ def revoke(
     with room.database.unit_of_work(tenant_id) as uow:
         rows = tables.all_authorities(uow)
         names = {row.id: row.name for row in rows}
-        row = records.find(uow, serial, find_authority(rows, authority).id if authority else "")
+        row = records.find(uow, serial, room.find(rows, authority).id if authority else "")
         _check_transition(row, reason)
         releases = reason is RevocationReason.REMOVE_FROM_CRL
         # a hold that becomes a revocation keeps its date: since then the certificate was not good

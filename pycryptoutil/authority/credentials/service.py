@@ -15,7 +15,7 @@ from pycryptoutil.authority import store as tables
 from pycryptoutil.authority.credentials import store
 from pycryptoutil.authority.credentials.store import CredentialRow
 from pycryptoutil.authority.model import PROTOCOLS, AuthorityStatus, Credential, CredentialOrder, NewCredential
-from pycryptoutil.authority.room import Room, find_authority, load_profile
+from pycryptoutil.authority.room import Room, load_profile
 from pycryptoutil.storage import audit
 from pycryptoutil.storage.audit import AuditEvent
 
@@ -39,7 +39,7 @@ def add(room: Room, tenant_id: str, order: CredentialOrder, actor: str, request_
     patterns = names.check_patterns(order.names)
     _check_order(order, now)
     with room.database.read(tenant_id) as reader:
-        ca = find_authority(tables.all_authorities(reader), order.authority)
+        ca = room.find(tables.all_authorities(reader), order.authority)
         profile = load_profile(reader, order.profile)
     if ca.status is not AuthorityStatus.ACTIVE:
         raise Fault(FaultKind.CONFLICT, f"CA {ca.name} is disabled", "the certificate authority is disabled")

@@ -13,9 +13,32 @@ from pycryptoutil.authority.profile import format_duration, parse_duration
 from pycryptoutil.authority.profile_file import built_in_documents, built_in_profiles, parse_profile
 from tests.support.authority import TENANT, World
 
-SHIPPED = """root-ca intermediate-ca tls-server tls-client mtls-client internal-tls load-balancer database-server
-message-queue-server kubernetes-workload device vpn-server vpn-client code-signing ev-code-signing kernel-code-signing
-document-signing smime-signing smime-encryption smartcard-logon ocsp-responder timestamp ssh-host ssh-user""".split()
+SHIPPED = [
+    "root-ca",
+    "intermediate-ca",
+    "tls-server",
+    "tls-client",
+    "mtls-client",
+    "internal-tls",
+    "load-balancer",
+    "database-server",
+    "message-queue-server",
+    "kubernetes-workload",
+    "device",
+    "vpn-server",
+    "vpn-client",
+    "code-signing",
+    "ev-code-signing",
+    "kernel-code-signing",
+    "document-signing",
+    "smime-signing",
+    "smime-encryption",
+    "smartcard-logon",
+    "ocsp-responder",
+    "timestamp",
+    "ssh-host",
+    "ssh-user",
+]
 
 GOOD = """name: mine
 title: Mine
