@@ -26,6 +26,7 @@ _RELOAD_AFTER: Final = 60.0  # seconds: a renewed signer is taken up at most thi
 _MAX_RESPONDERS: Final = 1000
 _REFRESH_SOON: Final = 120.0
 _REFRESH_BATCH: Final = 256
+_NO_STORE: Final = (("cache-control", "no-store"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,11 @@ class OcspService:
         answer = exchange.answer(request, responder.issuer, statuses, now, self._policy)
         der = responder.signer.sign(answer.singles, answer.produced_at, answer.nonce, answer.extensions)
         if answer.nonce is not None:
-            return OcspAnswer(der, caching.no_store())
+            return OcspAnswer(der, _NO_STORE)
         # what was never issued may be issued the next moment, so nobody keeps that answer
         known = all(one.serial in statuses for one in request.cert_ids)
         if not (answer.cacheable and known):
-            return OcspAnswer(der, caching.no_store())
+            return OcspAnswer(der, _NO_STORE)
         signed = self._presigned(responder, der, request.cert_ids[0].serial, request.cert_ids[0].der, answer)
         if key is not None:
             self.cache.put(key, signed, generation)
@@ -147,6 +148,7 @@ class OcspService:
         fields = dict(caching.headers(der, answer.this_update, answer.next_update, answer.produced_at))
         # Expires stays nextUpdate, as RFC 5019 section 6.2 has it; max-age is nearer, so that a revocation shows sooner
         fields["cache-control"] = f"max-age={max_age}, public, no-transform, must-revalidate"
+        del fields["content-type"]
         return Presigned(
             der=der,
             etag=caching.entity_tag(der),

@@ -44,7 +44,7 @@ def certificate(context: Context, request: Request) -> Response:
 def bundle(context: Context, request: Request) -> Response:
     """Answer with the CA's certificate and its issuers' up to the root, as certificates-only CMS."""
     chain = context.state.authority.public_chain(context.parameters["ca"])
-    return _certificate(cms.encode_certs_only(chain), f"{BUNDLE_TYPE}; smime-type=certs-only", request)
+    return _certificate(cms.encode_certs_only(chain, in_order=False), f"{BUNDLE_TYPE}; smime-type=certs-only", request)
 
 
 def faults(fault: Fault, request: Request) -> Response:

@@ -27,7 +27,12 @@ _PREFIX: Final = "/ocsp/"
 def fast(state: Any, request: Request, parameters: Mapping[str, str]) -> Response | None:
     """Answer from what is signed ahead, on the reactor; None: a worker must."""
     ocsp: OcspService = state.ocsp
-    asked: bytes | str = request.body if request.method == "POST" else request.raw_path
+    if request.method == "POST":
+        if request.content_type not in _TOLERATED_TYPES:
+            return None
+        asked: bytes | str = request.body
+    else:
+        asked = request.raw_path
     found = ocsp.cached((parameters["ca"], asked))
     return None if found is None else _response(found, request)
 
