@@ -26,7 +26,7 @@ $(BIN)/python:
 
 $(VENV)/.packages: requirements/dev.lock requirements/uv.lock.txt pyproject.toml protocols/pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.lock.txt
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/uv.lock.txt requirements/dev.lock
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/uv.lock.txt requirements/dev.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps -e protocols
 	rm -f $(VENV)/.core
 	touch $@
