@@ -74,9 +74,8 @@ def make_house(databases: object, tmp_path: Path, request: pytest.FixtureRequest
         database = Database.open(url, clock=clock)
         request.addfinalizer(database.close)
         barrier = Barrier.open(database, BarrierSettings(mode="dev"), clock, tmp_path)
-        room = Room(
-            database, barrier, clock, DistributionUrls("http://ca.test"), AuthoritySettings(**settings), 0, CaKeys(barrier)
-        )  # type: ignore[arg-type]
+        chosen = AuthoritySettings(**settings)  # type: ignore[arg-type]
+        room = Room(database, barrier, clock, DistributionUrls("http://ca.test"), chosen, 0, CaKeys(barrier))
         service = CertificateAuthorityService(
             database, barrier, clock, room.urls, room.settings, 0, default_tenant_id=TENANT
         )

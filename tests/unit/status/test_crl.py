@@ -223,8 +223,7 @@ def test_replicas_that_publish_together_share_one_growing_sequence(house: House,
 
     def work(one: House) -> None:
         try:
-            for _ in range(4):
-                found.append(number(publish(one)))
+            found.extend(number(publish(one)) for _ in range(4))
         except Fault as fault:
             if fault.kind is not FaultKind.BUSY:
                 failed.append(fault)
