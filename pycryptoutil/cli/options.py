@@ -27,9 +27,7 @@ def configuration_options(command: Callable[..., R]) -> Callable[..., R]:
         type=click.Path(path_type=Path),
         help="YAML file; repeatable, later ones win.",
     )
-    @click.option(
-        "--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Where this process keeps its data."
-    )
+    @click.option("--data-dir", type=click.Path(path_type=Path), help="Where this process keeps its data.")
     @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any key, such as public.port=8443.")
     @functools.wraps(command)
     def wrapped(*args: Any, **options: Any) -> R:

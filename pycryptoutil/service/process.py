@@ -276,6 +276,7 @@ class Process:
             except (ConfigurationError, Fault, OSError) as error:
                 log.error("not loaded anew", service=name, exc_info=error)  # noqa: TRY400
         self._configuration = fresh
+        self._trust_bundle()  # a new certificate may have a new anchor
         log.info("loaded anew")
 
     # --- hooks of the admin listener, and messages of the supervisor

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
 import json
 import signal
 import socket
 import ssl
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pycryptoutil.cli import exits
 from pycryptoutil.clock import SystemClock
@@ -69,12 +73,16 @@ def _connect(running: Suite, service: str = "learn-ps") -> ssl.SSLSocket:
 
 
 def _begin_request(running: Suite) -> ssl.SSLSocket:
-    """Send all but the last byte of a request."""
+    """Send all but the last byte of a request, which the server has begun to read."""
     connection = _connect(running)
     connection.sendall(
         b"POST /service/api/v1/tokens HTTP/1.1\r\nHost: x\r\n"
-        b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{"
+        b"Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
     )
+    assert connection.recv(12) == b"HTTP/1.1 100"
+    while not connection.recv(4096).endswith(b"\r\n\r\n"):
+        pass
+    connection.sendall(b"{")
     return connection
 
 
@@ -125,29 +133,69 @@ def test_health_commands_and_shutdown(suite: StartSuite, tmp_path: Path) -> None
     assert done.returncode == exits.UNREACHABLE
 
 
-def test_hangup_takes_new_certificate_secrets_and_level(suite: StartSuite, tmp_path: Path) -> None:
+def _make_certificate(folder: Path, name: str) -> None:
+    """Write ``server.pem`` and ``server.key`` in place of what may be there."""
     from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    first = suite(tmp_path / "first")  # its generated certificates serve as static ones
-    client_secret = tmp_path / "client-secret"
-    client_secret.write_text("first-secret-of-the-file-realm")
+    key, now = ec.generate_private_key(ec.SECP256R1()), SystemClock().now()
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "server.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    pkcs8 = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "server.key").write_bytes(pkcs8)
+
+
+def _served(running: Suite) -> str:
+    host, _, port = running.url("learn-ps").removeprefix("https://").partition(":")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((host, int(port))) as raw, context.wrap_socket(raw) as connection:
+        found = connection.getpeercert(binary_form=True)
+    assert found is not None
+    return hashlib.sha256(found).hexdigest()
+
+
+def test_hangup_takes_new_certificates_secrets_and_level(suite: StartSuite, tmp_path: Path) -> None:
+    _make_certificate(tmp_path, "first")
+    secret = tmp_path / "client-secret"
+    secret.write_text("first-secret-of-the-file-realm")
+    robot = {"client_id": "robot", "client_secret": f"file://{secret}", "scopes": ["admin"]}
+    tls = {"certificate": str(tmp_path / "server.pem"), "private_key": f"file://{tmp_path / 'server.key'}"}
     config = {
-        "realms": {"file": {"clients": [{"client_id": "robot", "client_secret": f"file://{client_secret}"}]}},
-        "logging": {"level": "info"},
+        "realms": {"file": {"clients": [robot]}},
+        "services": {"learn-ps": {"public": {"tls": tls}}},
     }
-    assert first.stop() == 0
-    running = suite(tmp_path / "second", extra_config=config)
+    running = suite(tmp_path, extra_config=config)
 
-    def me(secret: str) -> int:
-        return running.http(auth=("robot", secret)).get("/service/api/v1/tokens").status_code
+    def me(text: str) -> int:
+        return running.http("learn-ps", auth=("robot", text)).get("/service/api/v1/principals").status_code
 
+    before = _served(running)
     assert me("first-secret-of-the-file-realm") == 200
-    client_secret.write_text("second-secret-of-the-file-realm")
+    kept = running.http("learn-ps")  # a connection that stays open
+    assert kept.get("/service/api/v1/health").status_code == 200
+
+    secret.write_text("second-secret-of-the-file-realm")
+    _make_certificate(tmp_path, "second")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({**config, "logging": {"level": "error"}}))
     running.signal(signal.SIGHUP)
-    until(lambda: '"event":"loaded anew"' in running.log_text(), "loaded anew")
-    assert me("second-secret-of-the-file-realm") == 200
+    until(lambda: _served(running) != before, "the new certificate is served")
+    assert kept.get("/service/api/v1/health").status_code == 200
+    until(lambda: me("second-secret-of-the-file-realm") == 200, "the new secret counts")  # the bundle is new as well
     assert me("first-secret-of-the-file-realm") == 401
-    assert x509 is not None
+    lines = running.log_text().count('"level":"info"')
+    assert me("second-secret-of-the-file-realm") == 200
+    assert running.log_text().count('"level":"info"') == lines  # the level is another one
 
 
 def test_hangup_with_broken_configuration_changes_nothing(suite: StartSuite, tmp_path: Path) -> None:
