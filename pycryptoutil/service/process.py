@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
@@ -25,6 +25,9 @@ from pycryptoutil.service.sockets import Sockets
 from pycryptoutil.service.tenants import default_tenant_id
 from pycryptoutil.storage import Database
 from pycryptoutil_protocols.faults import Fault, FaultKind
+
+if TYPE_CHECKING:
+    from pycryptoutil.service.app import ServiceApp  # it imports Twisted: after the fork only
 
 WATCH_SECONDS = 0.2  # how often the barrier's state is looked at
 RETRY_SECONDS = 2.0
@@ -94,7 +97,7 @@ class Process:
         )
         self._apps = self._make_apps(bound)
 
-    def _make_apps(self, bound: Sockets) -> dict[str, Any]:
+    def _make_apps(self, bound: Sockets) -> dict[str, ServiceApp]:
         from pycryptoutil.service.app import ServiceApp
 
         tenant = default_tenant_id(self._database)
@@ -194,7 +197,7 @@ class Process:
                 if line and not line.startswith("#"):
                     self.unsealed_by(line)
 
-    def _address(self, app: Any) -> ServiceAddress:
+    def _address(self, app: ServiceApp) -> ServiceAddress:
         return ServiceAddress(app.urls.public, app.urls.admin, os.getpid(), app.urls.plain)
 
     def _watch(self) -> None:
