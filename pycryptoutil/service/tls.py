@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL, crypto
 from OpenSSL._util import lib as openssl  # the group and signature lists have no public function
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -66,23 +65,17 @@ def build_context(pair: KeyPair, settings: TlsSettings, anchors: tuple[x509.Cert
         if setter(context._context, value) != 1:  # noqa: SLF001  see the import
             raise ConfigurationError("this OpenSSL does not know an algorithm that is needed", "tls")
     try:
-        context.use_certificate(crypto.X509.from_cryptography(pair.chain[0]))
+        context.use_certificate(pair.chain[0])
         for certificate in pair.chain[1:]:
-            context.add_extra_chain_cert(crypto.X509.from_cryptography(certificate))
-        context.use_privatekey(_as_pkey(pair))
+            context.add_extra_chain_cert(certificate)
+        key: Any = pair.key  # of a kind that OpenSSL does not take, it says so itself
+        context.use_privatekey(key)
         context.check_privatekey()
-    except SSL.Error:
+    except (SSL.Error, TypeError):
         raise ConfigurationError("OpenSSL does not take this certificate and key", "tls.certificate") from None
     context.set_alpn_select_callback(_choose_protocol)
     _set_client_policy(context, settings, anchors)
     return context
-
-
-def _as_pkey(pair: KeyPair) -> crypto.PKey:
-    pem = pair.key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return crypto.load_privatekey(crypto.FILETYPE_PEM, pem)
 
 
 def _choose_protocol(_connection: SSL.Connection, offered: list[bytes]) -> Any:
@@ -113,10 +106,9 @@ def _set_client_policy(context: SSL.Context, settings: TlsSettings, anchors: tup
             for anchor in anchors:
                 store.add_cert(crypto.X509.from_cryptography(anchor))
             store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)  # an issuing CA in the bundle is trust enough
-            names = {anchor.subject.public_bytes(): anchor for anchor in anchors}
-            context.set_client_ca_list(
-                [crypto.X509.from_cryptography(one).get_subject() for one in list(names.values())[:64]]
-            )
+            named = {anchor.subject.public_bytes(): anchor for anchor in anchors}
+            for anchor in list(named.values())[:64]:
+                context.add_client_ca(anchor)
             # OpenSSL checks validity, path, and that an extended key usage, if there is one, has clientAuth
             required = settings.client_policy == "require-and-verify"
             context.set_verify(SSL.VERIFY_PEER | (SSL.VERIFY_FAIL_IF_NO_PEER_CERT if required else 0))
