@@ -8,6 +8,8 @@ second suite on the same ports fails on the first of them, before it touches any
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import shutil
 import signal
@@ -37,6 +39,7 @@ def run(configuration: Configuration) -> int:
 
     StartupError or ConfigurationError, with a line for the operator, if it cannot start.
     """
+    gc.disable()  # until everything is there that stays: see Process
     os.umask(0o077)
     signal.signal(signal.SIGTERM, _stop_while_starting)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to load anew
@@ -86,7 +89,7 @@ def _supervise(configuration: Configuration, bound: Sockets) -> int:
         log.info("ready", workers=count, services=sorted(message.services))
 
     timeout = max(settings.limits.shutdown_timeout for settings in configuration.services.values())
-    _load_before_fork(configuration)
+    _load_before_fork()
     try:
         return Supervisor(
             count,
@@ -102,9 +105,11 @@ def _supervise(configuration: Configuration, bound: Sockets) -> int:
         shutil.rmtree(metrics, ignore_errors=True)
 
 
-def _load_before_fork(configuration: Configuration) -> None:
-    """Import what every worker needs, once; nothing that starts a thread or opens a descriptor."""
-    prepare.packages(configuration)
+def _load_before_fork() -> None:
+    """Import what every worker needs, once; nothing of it starts a thread, a reactor or opens a descriptor."""
+    importlib.import_module("pycryptoutil.service.app")
+    gc.freeze()
+    gc.enable()
 
 
 def _reload_logging(configuration: Configuration) -> None:

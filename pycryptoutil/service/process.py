@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -169,6 +170,8 @@ class Process:
         addresses = {name: self._address(app) for name, app in self._apps.items()}
         bundle = self._trust_bundle()
         self._announced = True
+        gc.freeze()  # modules, routes and keys stay for good: no collection need walk them
+        gc.enable()
         if self._link is not None:
             self._pass_new_shares_on()
             services = {name: address.document() for name, address in addresses.items()}
