@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from pycryptoutil_protocols import algorithms
+from pycryptoutil_protocols import algorithms, der
 from pycryptoutil_protocols.csr import CertificationRequest, decode_csr, verify_csr
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.names import Name, decode_name
-from pycryptoutil_protocols.x509 import Certificate, Extension, decode_certificate, encode_extensions
+from pycryptoutil_protocols.x509 import Extension, decode_certificate, encode_extensions
 
 from pycryptoutil.authority import extensions, lint, names, serials, store, subject
 from pycryptoutil.authority.certificates import store as certificates
@@ -387,11 +387,11 @@ def sign(i: Issuance, _uow: UnitOfWork) -> None:
 
 def compare(i: Issuance, _uow: UnitOfWork) -> None:
     """Refuse to hand out anything but what was linted, under a signature that holds."""
-    signed: Certificate = decode_certificate(i.der)
-    if signed.tbs != i.tbs:
+    tbs, _, signature = der.read(i.der).children()
+    if tbs.encoded != i.tbs:
         raise Fault(FaultKind.INTERNAL, f"serial {i.serial_hex}: what was signed is not what was linted")
     try:
-        i.key.public.verify(i.key.signature_algorithm, signed.tbs, signed.signature)
+        i.key.public.verify(i.key.signature_algorithm, tbs.encoded, signature.bits())
     except Fault as fault:
         raise Fault(FaultKind.INTERNAL, f"serial {i.serial_hex}: own signature: {fault.detail}") from None
 

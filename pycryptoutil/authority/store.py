@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
     Index,
     Integer,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     select,
     text,
     update,
@@ -278,14 +280,24 @@ def _authority(row: Row[Any]) -> AuthorityRow:
     return AuthorityRow(**values)
 
 
+# what every issuance asks is built once: SQLAlchemy needs longer for that than the database for the answer
+_TENANT: Final[BindParameter[str]] = bindparam("tenant_id")
+_ALL_AUTHORITIES: Final = (
+    select(*_AUTHORITY_COLUMNS)
+    .where(authorities.c.tenant_id == _TENANT)
+    .order_by(authorities.c.created_at, authorities.c.parent_id, authorities.c.id)
+)
+_STATUS: Final = select(authorities.c.status).where(
+    authorities.c.tenant_id == _TENANT, authorities.c.id == bindparam("authority_id")
+)
+_PROFILE: Final = select(profiles.c.document).where(
+    profiles.c.tenant_id == _TENANT, profiles.c.name == bindparam("name")
+)
+
+
 def all_authorities(reader: Reader) -> list[AuthorityRow]:
     """Every CA of the tenant, roots and older ones first."""
-    found = reader.execute(
-        select(*_AUTHORITY_COLUMNS)
-        .where(authorities.c.tenant_id == reader.tenant_id)
-        .order_by(authorities.c.created_at, authorities.c.parent_id, authorities.c.id)
-    )
-    return [_authority(row) for row in found]
+    return [_authority(row) for row in reader.execute(_ALL_AUTHORITIES, {"tenant_id": reader.tenant_id})]
 
 
 def authority_by_name(reader: Reader, name: str) -> AuthorityRow | None:
@@ -340,12 +352,8 @@ def set_authority_status(uow: UnitOfWork, authority_id: str, status: AuthoritySt
 
 def authority_is_active(reader: Reader, authority_id: str) -> bool:
     """Ask again inside the unit of work that signs."""
-    found = reader.execute(
-        select(authorities.c.status).where(
-            authorities.c.tenant_id == reader.tenant_id, authorities.c.id == authority_id
-        )
-    ).scalar_one_or_none()
-    return found == AuthorityStatus.ACTIVE.value
+    found = reader.execute(_STATUS, {"tenant_id": reader.tenant_id, "authority_id": authority_id})
+    return bool(found.scalar_one_or_none() == AuthorityStatus.ACTIVE.value)
 
 
 def insert_signer(uow: UnitOfWork, row: SignerRow, created_at: datetime) -> None:
@@ -386,9 +394,7 @@ def profile_documents(reader: Reader) -> dict[str, str]:
 
 def profile_document(reader: Reader, name: str) -> str | None:
     """Return one of the tenant's own profiles."""
-    found: str | None = reader.execute(
-        select(profiles.c.document).where(profiles.c.tenant_id == reader.tenant_id, profiles.c.name == name)
-    ).scalar_one_or_none()
+    found: str | None = reader.execute(_PROFILE, {"tenant_id": reader.tenant_id, "name": name}).scalar_one_or_none()
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
 
 from pycryptoutil.authority.model import (
     CertificateFilter,
@@ -57,39 +57,56 @@ def _row(values: dict[str, Any]) -> CertificateRow:
     return CertificateRow(**values)
 
 
+# built once: see the store of authorities
+_RESERVE: Final = certificates.insert()
+_COMPLETE: Final = (
+    update(certificates)
+    .where(
+        certificates.c.tenant_id == bindparam("of_tenant"),
+        certificates.c.authority_id == bindparam("of_authority"),
+        certificates.c.serial == bindparam("of_serial"),
+        certificates.c.state == CertificateState.RESERVED.value,
+    )
+    .values(state=CertificateState.ISSUED.value, der=bindparam("signed"))
+)
+_COMPROMISED: Final = (
+    select(certificates.c.serial)
+    .where(
+        certificates.c.tenant_id == bindparam("tenant_id"),
+        certificates.c.spki_sha256 == bindparam("spki_sha256"),
+        certificates.c.reason == RevocationReason.KEY_COMPROMISE.code,
+    )
+    .limit(1)
+)
+_BY_SERIAL: Final = (
+    select(*_COLUMNS)
+    .where(
+        certificates.c.tenant_id == bindparam("tenant_id"),
+        certificates.c.serial == bindparam("serial"),
+        certificates.c.state == CertificateState.ISSUED.value,
+    )
+    .limit(10)
+)
+
+
 def reserve(uow: UnitOfWork, row: CertificateRow) -> None:
     """Insert the serial before anything is signed; Fault(CONFLICT) if it exists."""
     values = {name: getattr(row, name) for name in CertificateRow.__slots__}
     values["state"] = CertificateState.RESERVED.value
     values["search"] = f"{row.subject}\n{row.names}".lower()
-    uow.execute(certificates.insert().values(**values))
+    uow.execute(_RESERVE, values)
 
 
 def complete(uow: UnitOfWork, authority_id: str, serial: str, der: bytes) -> bool:
     """Store the signed certificate of a reserved serial; False if it is not reserved any more."""
-    found = uow.execute(
-        update(certificates)
-        .where(
-            certificates.c.tenant_id == uow.tenant_id,
-            certificates.c.authority_id == authority_id,
-            certificates.c.serial == serial,
-            certificates.c.state == CertificateState.RESERVED.value,
-        )
-        .values(state=CertificateState.ISSUED.value, der=der)
-    )
-    return found.rowcount == 1
+    given = {"of_tenant": uow.tenant_id, "of_authority": authority_id, "of_serial": serial, "signed": der}
+    return uow.execute(_COMPLETE, given).rowcount == 1
 
 
 def by_serial(reader: Reader, serial: str, authority_id: str = "") -> list[CertificateRow]:
     """Return the tenant's issued certificates of this serial: more than one only where CAs were imported."""
-    statement = select(*_COLUMNS).where(
-        certificates.c.tenant_id == reader.tenant_id,
-        certificates.c.serial == serial,
-        certificates.c.state == CertificateState.ISSUED.value,
-    )
-    if authority_id:
-        statement = statement.where(certificates.c.authority_id == authority_id)
-    return [_row(row._asdict()) for row in reader.execute(statement.limit(10))]
+    found = reader.execute(_BY_SERIAL, {"tenant_id": reader.tenant_id, "serial": serial})
+    return [_row(row._asdict()) for row in found if authority_id in ("", row.authority_id)]
 
 
 def _status_condition(status: CertificateStatus, now: datetime) -> ColumnElement[bool]:
@@ -169,16 +186,8 @@ def set_revocation(
 
 def key_is_compromised(reader: Reader, spki_sha256: str) -> bool:
     """Tell whether a certificate of this key was revoked for keyCompromise (CA/B BR 6.1.1.3: not certified again)."""
-    found = reader.execute(
-        select(certificates.c.serial)
-        .where(
-            certificates.c.tenant_id == reader.tenant_id,
-            certificates.c.spki_sha256 == spki_sha256,
-            certificates.c.reason == RevocationReason.KEY_COMPROMISE.code,
-        )
-        .limit(1)
-    )
-    return found.first() is not None
+    given = {"tenant_id": reader.tenant_id, "spki_sha256": spki_sha256}
+    return reader.execute(_COMPROMISED, given).first() is not None
 
 
 def append_event(uow: UnitOfWork, authority_id: str, serial: str, at: datetime) -> None:
