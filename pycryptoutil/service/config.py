@@ -35,6 +35,22 @@ from pycryptoutil.service.schema import (
 from pycryptoutil.service.settings import SERVICE_SECTIONS, Count, FilePath, Profile, Section, ServiceSettings
 
 MASK = "********"
+_AT_START = (
+    "profile",
+    "data_dir",
+    "process.",
+    "database.",
+    "barrier.",
+    "audit.",
+    "admin.prefix",
+    "limits.worker_",
+    "limits.queue_",
+    "limits.idle_",
+    "limits.request_",
+    "limits.max_connections",
+    "limits.max_header",
+)
+_ADDRESSES = (".port", ".bind_address", "plain.enabled")
 
 
 class ProcessSection(Section):
@@ -97,6 +113,15 @@ class Configuration:
     def data_dir(self) -> Path:
         """Where this process keeps what it owns; absolute."""
         return self.settings.data_dir
+
+    def needing_restart(self, fresh: Configuration) -> tuple[str, ...]:
+        """Return the keys of ``fresh`` that differ and that only the next start takes."""
+        before = {entry.key: entry.value for entry in self.effective}
+        keys = {entry.key for entry in fresh.effective if before.get(entry.key) != entry.value}
+        if self.settings.database.url != fresh.settings.database.url:
+            keys.add("database.url")  # shown masked, both look the same
+        own = tuple(f"{catalogue.section(found.name)}." for found in self.definitions)
+        return tuple(sorted(key for key in keys if key.startswith((*_AT_START, *own)) or key.endswith(_ADDRESSES)))
 
     def reload(self) -> Configuration:
         """Read the same places again (changed files, changed secrets)."""

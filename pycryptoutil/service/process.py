@@ -276,14 +276,19 @@ class Process:
             log.error("configuration not loaded anew", detail=error.message)  # noqa: TRY400  the line says it all
             return
         logging.configure(fresh.settings.logging)
+        refused = []
         for name, app in self._apps.items():
             try:
                 app.reload(fresh.services[name])
             except (ConfigurationError, Fault, OSError) as error:
+                refused.append(name)
                 log.error("not loaded anew", service=name, exc_info=error)  # noqa: TRY400
+        waiting = self._configuration.needing_restart(fresh)
+        if waiting:
+            log.warning("some changes wait for the next start", changed=waiting)
         self._configuration = fresh
         self._trust_bundle()  # a new certificate may have a new anchor
-        log.info("loaded anew")
+        log.info("loaded anew", services=[name for name in self._apps if name not in refused], refused=refused)
 
     # --- hooks of the admin listener, and messages of the supervisor
 

@@ -257,3 +257,14 @@ def test_database_of_another_kind() -> None:
 
 def test_unquoted_tls_version(tmp_path: Path) -> None:
     assert load(write(tmp_path, "public: {tls: {minimum_version: 1.2}}")).settings.public.tls.minimum_version == "1.2"
+
+
+def test_changes_that_wait_for_the_next_start(tmp_path: Path) -> None:
+    file = write(tmp_path, "database: {url: 'postgresql://u:one@h/d'}\n")
+    before = load(file)
+    assert before.needing_restart(before.reload()) == ()
+    text = (
+        "database: {url: 'postgresql://u:two@h/d'}\npublic: {port: 7}\npki_ca: {colour: x}\nlogging: {level: error}\n"
+    )
+    write(tmp_path, text)
+    assert before.needing_restart(before.reload()) == ("database.url", "pki_ca.colour", "public.port")
