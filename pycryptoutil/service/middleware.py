@@ -288,7 +288,7 @@ def parse_body(model: type[BaseModel], body: bytes) -> BaseModel:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         if any(one["type"] == "json_invalid" for one in found):
             raise Fault(FaultKind.MALFORMED, "body is not JSON", "The body is not valid JSON.") from None
-        raise _invalid(found, "#/", "The body does not fit its schema.") from None
+        raise _invalid(found, "#", "The body does not fit its schema.") from None
 
 
 def parse_query(model: type[BaseModel], query: Mapping[str, tuple[str, ...]]) -> BaseModel:
@@ -296,14 +296,14 @@ def parse_query(model: type[BaseModel], query: Mapping[str, tuple[str, ...]]) ->
     given: dict[str, Any] = {}
     for name, values in query.items():
         field = model.model_fields.get(name)
-        if field is not None and getattr(field.annotation, "__origin__", None) in {tuple, list}:
+        if field is not None and getattr(field.annotation, "__origin__", None) in {tuple, list, set, frozenset}:
             given[name] = values
         elif len(values) > 1:
             raise InvalidInput("repeated parameter", "A parameter is repeated.", (FieldError(name, "repeated", True),))
         else:
             given[name] = values[0]
     try:
-        return model.model_validate_strings(given)
+        return model.model_validate(given, strict=False)  # all are text: numbers and dates are read from it
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise _invalid(found, "", "A query parameter does not fit its schema.") from None
@@ -314,7 +314,8 @@ def _invalid(errors: Any, prefix: str, public: str) -> InvalidInput:
     fields = []
     for one in errors:
         parts = [str(part).replace("~", "~0").replace("/", "~1") for part in one["loc"]]
-        fields.append(FieldError((prefix + "/".join(parts)) or "#", str(one["msg"]), not prefix))
+        place = "".join(f"/{part}" for part in parts)
+        fields.append(FieldError(prefix + place if prefix else place[1:], str(one["msg"]), not prefix))
     return InvalidInput(f"{len(fields)} places break the schema", public, tuple(fields))
 
 

@@ -140,6 +140,8 @@ class Router:
             found = self._remembered.get(path)
         if found is not None or self._patterns is None:
             return found
+        if path[:1] != "/" or path[:2] == "//":  # werkzeug would not mind
+            return None
         try:
             endpoint, parameters = self._patterns.match(path, method="GET")
         except (NotFound, RequestRedirect):

@@ -163,6 +163,7 @@ class BackgroundTasks:
         self._service = service
         self._loops: list[task.LoopingCall] = []
         self._waiting: list[Any] = []
+        self._ended: list[Deferred[Any]] = []
         self._pool = WorkerPool(f"{service}-background", reactor, threads=max(1, min(4, len(tasks))), depth=len(tasks))
 
     def start(self) -> None:
@@ -173,7 +174,10 @@ class BackgroundTasks:
             loop.clock = self._reactor
             self._loops.append(loop)
             first = min(background.interval, LONGEST_FIRST_WAIT)
-            self._waiting.append(self._reactor.callLater(first, loop.start, background.interval))
+            self._waiting.append(self._reactor.callLater(first, self._begin, loop, background.interval))
+
+    def _begin(self, loop: task.LoopingCall, interval: float) -> None:
+        self._ended.append(loop.start(interval))
 
     def _run(self, background: BackgroundTask) -> Deferred[Any]:
         def failed(failure: Failure) -> None:
@@ -194,11 +198,9 @@ class BackgroundTasks:
         for call in self._waiting:
             if call.active():
                 call.cancel()
-        waiting = []
         for loop in self._loops:
             if loop.running:
-                waiting.append(loop.deferred)
                 loop.stop()
         self._loops.clear()
         self._pool.stop()
-        return DeferredList([found for found in waiting if found is not None]) if waiting else succeed(None)
+        return DeferredList(self._ended) if self._ended else succeed(None)
