@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 from pycryptoutil_protocols import der, oids
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -160,6 +161,8 @@ def check_name_constraints(names: Sequence[San], constraints: Subtrees) -> None:
             continue
         permitted = [base for kind, base in constraints.permitted if kind == number]
         excluded = [base for kind, base in constraints.excluded if kind == number]
+        if name.kind == "uri" and (permitted or excluded) and not _named_host(name.value):
+            raise refused(f"{name}: has no host name, and this CA is constrained by hosts")
         if permitted and not any(_within(name, base) for base in permitted):
             raise refused(f"{name}: is outside of what this CA may certify")
         if any(_within(name, base) for base in excluded):
@@ -178,10 +181,20 @@ def _within(name: San, base: bytes) -> bool:
         return name.value.lower() == text
     host = {"dns": name.value.removeprefix("*."), "email": name.value.rpartition("@")[2]}.get(name.kind)
     if host is None:
-        host = name.value.partition("://")[2].partition("/")[0].partition(":")[0].lower()
+        host = _named_host(name.value)
     if name.kind == "dns":
         return host == text.removeprefix(".") or host.endswith("." + text.removeprefix("."))
     return host.endswith(text) if text.startswith(".") else host == text
+
+
+def _named_host(uri: str) -> str:
+    """Return a URI's host name; empty where it has none, or an address (section 4.2.1.10 wants both refused)."""
+    host = urlsplit(uri).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ def _begin(room: Room, uow: UnitOfWork, plan: Plan, profile: Profile, actor: str
         if parent.status is not AuthorityStatus.ACTIVE:
             text = f"the certificate authority {order.parent!r} is disabled"
             raise Fault(FaultKind.CONFLICT, text, text, pointer="parent")
+        issue.refuse_revoked_authority(uow, parent, rows)
         i.ca, i.key, i.self_signed = parent, room.keys.of(parent), False
     i.spki, i.subject = key.public_spki, name
     i.key_algorithm = key.algorithm

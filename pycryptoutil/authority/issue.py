@@ -19,6 +19,7 @@ from pycryptoutil_protocols.names import Name, decode_name
 from pycryptoutil_protocols.x509 import Extension, decode_certificate, encode_extensions
 
 from pycryptoutil.authority import extensions, lint, names, serials, store, subject
+from pycryptoutil.authority.certificates import records
 from pycryptoutil.authority.certificates import store as certificates
 from pycryptoutil.authority.certificates.store import CertificateRow
 from pycryptoutil.authority.credentials import store as credentials
@@ -31,7 +32,7 @@ from pycryptoutil.authority.profile import NameConstraintSet, Profile, format_du
 from pycryptoutil.authority.room import Room, chain, load_profile
 from pycryptoutil.authority.store import AuthorityRow
 from pycryptoutil.crypto import policy, x509
-from pycryptoutil.storage import UnitOfWork, audit
+from pycryptoutil.storage import Reader, UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
 
 EMPTY_NAME: Final = Name((), b"\x30\x00")
@@ -318,8 +319,17 @@ def ask_again(i: Issuance, uow: UnitOfWork) -> None:
     """Look again at what may have changed since: the CA's status, and whether the key was compromised."""
     if not store.authority_is_active(uow, i.ca.id):
         raise Fault(FaultKind.CONFLICT, f"CA {i.ca.name} is disabled", "the certificate authority is disabled")
+    refuse_revoked_authority(uow, i.ca, i.rows)
     if certificates.key_is_compromised(uow, i.spki_sha256):
         raise Fault(FaultKind.WEAK_KEY, "the key was revoked as compromised", "the key is known to be compromised")
+
+
+def refuse_revoked_authority(reader: Reader, ca: AuthorityRow, rows: list[AuthorityRow]) -> None:
+    """Raise Fault(CONFLICT) below a CA that is revoked or on hold: nobody would accept what it issues."""
+    revoked = records.revoked_authority(reader, ca, rows)
+    if revoked is not None:
+        text = "the certificate authority, or one above it, is revoked"
+        raise Fault(FaultKind.CONFLICT, f"CA {revoked.name} is revoked", text)
 
 
 def spend_credential(i: Issuance, uow: UnitOfWork) -> None:

@@ -399,3 +399,11 @@ def credential_allows_common_name(patterns: NamePatterns, text: str) -> bool:
         return credential_allows(patterns, guess_name(text))
     except Fault:
         return False
+
+
+def credential_allows_mailbox(patterns: NamePatterns, text: str) -> bool:
+    """Tell whether a credential may have this address in the subject."""
+    try:
+        return credential_allows(patterns, make_name("email", text))
+    except Fault:
+        return False

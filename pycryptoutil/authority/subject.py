@@ -10,7 +10,14 @@ from pycryptoutil_protocols.faults import Fault
 from pycryptoutil_protocols.names import Name, NameAttribute, decode_name
 
 from pycryptoutil.authority.model import Credential
-from pycryptoutil.authority.names import San, credential_allows, credential_allows_common_name, guess_name, refused
+from pycryptoutil.authority.names import (
+    San,
+    credential_allows,
+    credential_allows_common_name,
+    credential_allows_mailbox,
+    guess_name,
+    refused,
+)
 from pycryptoutil.authority.oids import ATTRIBUTE_NAMES, ATTRIBUTES
 from pycryptoutil.authority.profile import Profile, Subject
 
@@ -128,5 +135,6 @@ def check_credential(credential: Credential, subject: Name, names: tuple[San, ..
         if text not in values and not credential_allows_common_name(patterns, text):
             raise refused(f"the credential does not allow the common name {text!r}", "subject")
     for text in subject.find(ATTRIBUTES["emailAddress"]):
-        if text not in values and not credential_allows_common_name(patterns, text):
+        # patterns of common names speak of no mailbox: device-* must not allow device-@any.example
+        if text not in values and not credential_allows_mailbox(patterns, text):
             raise refused(f"the credential does not allow the address {text!r}", "subject")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -19,6 +20,7 @@ from pycryptoutil.authority.model import (
     RevocationReason,
 )
 from pycryptoutil.authority.room import Room, chain
+from pycryptoutil.authority.store import AuthorityRow
 from pycryptoutil.crypto import x509
 from pycryptoutil.http.paging import decode_cursor, encode_cursor
 from pycryptoutil.storage import SYSTEM_TENANT, Reader
@@ -168,6 +170,18 @@ def _check_issuers(room: Room, row: CertificateRow, now: datetime) -> None:
             if not above or above[0].revoked_at is not None:
                 raise _untrusted(f"CA {at.name} is revoked")
             at = by_id.get(at.parent_id)
+
+
+def revoked_authority(reader: Reader, ca: AuthorityRow, rows: Iterable[AuthorityRow]) -> AuthorityRow | None:
+    """Return the first CA, from this one up to its root, whose certificate is revoked or on hold."""
+    by_id = {row.id: row for row in rows}
+    at = ca
+    while at.parent_id in by_id:
+        serial = serials.to_hex(decode_certificate(at.certificate).serial)
+        if any(row.revoked_at is not None for row in store.by_serial(reader, serial, at.parent_id)):
+            return at
+        at = by_id[at.parent_id]
+    return None
 
 
 def _untrusted(detail: str) -> Fault:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from cryptography.x509.oid import NameOID
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from sqlalchemy import select
 
-from pycryptoutil.authority import AuthorityOrder, AuthorityStatus, CredentialOrder, NamePatterns
+from pycryptoutil.authority import AuthorityOrder, AuthorityStatus, CredentialOrder, IssueOrder, NamePatterns
 from pycryptoutil.authority.store import credentials
-from tests.support.authority import NOW, OTHER_TENANT, TENANT, World
+from tests.support.authority import NOW, OTHER_TENANT, TENANT, World, csr
 
 WHO = "user:tester"
 
@@ -124,3 +125,16 @@ def test_a_disabled_ca_gets_no_new_credentials(world: World) -> None:
     with pytest.raises(Fault) as caught:
         world.service.credential_add(TENANT, CredentialOrder("tls-server", authority="second"), WHO)
     assert caught.value.kind is FaultKind.CONFLICT
+
+
+def test_a_pattern_of_common_names_allows_no_mailbox(shared: World) -> None:
+    names = NamePatterns(common_name=("sensor-*",), email=("@example.com",))
+    made = shared.service.credential_add(TENANT, CredentialOrder("tls-client", names=names), WHO)
+
+    def order(address: str) -> IssueOrder:
+        request = csr(cn="sensor-4", subject=((NameOID.EMAIL_ADDRESS, address),))
+        return IssueOrder(csr=request, profile="tls-client", credential=made.credential)
+
+    with pytest.raises(Fault, match="does not allow the address"):
+        shared.service.issue(TENANT, order("sensor-4@evil.example"), WHO)
+    shared.service.issue(TENANT, order("sensor-4@example.com"), WHO)

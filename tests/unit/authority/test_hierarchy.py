@@ -11,7 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
-from pycryptoutil.authority import AuthorityKind, AuthorityOrder, AuthoritySettings, IssueOrder, store
+from pycryptoutil.authority import (
+    AuthorityKind,
+    AuthorityOrder,
+    AuthoritySettings,
+    IssueOrder,
+    RevocationReason,
+    store,
+)
 from tests.support.authority import OTHER_TENANT, TENANT, World, csr, open_world
 from tests.support.databases import Databases
 from tests.unit.authority.conftest import PACKAGES
@@ -217,3 +224,19 @@ def test_a_csr_of_the_cas_own_key_is_refused(world: World) -> None:
         world.service.issue(TENANT, IssueOrder(spki=spki, sans=("dns:a.example.com",)), WHO)
     assert "the CA's own" in caught.value.public
     assert isinstance(issuing.signature_hash_algorithm, hashes.SHA384)
+
+
+def test_a_revoked_ca_issues_nothing(world: World) -> None:
+    own = x509.load_der_x509_certificate(world.service.authority(TENANT, "issuing").certificate)
+    serial = f"{own.serial_number:x}"
+    below = AuthorityOrder("below", "CN=Below", parent="issuing", path_length=0)
+    world.service.revoke(TENANT, serial, RevocationReason.CERTIFICATE_HOLD, None, WHO)
+    for attempt in (
+        lambda: world.service.issue(TENANT, IssueOrder(csr=csr("a.example.com")), WHO),
+        lambda: world.service.create_authority(TENANT, below, WHO),
+    ):
+        with pytest.raises(Fault, match="is revoked") as caught:
+            attempt()
+        assert caught.value.kind is FaultKind.CONFLICT
+    world.service.revoke(TENANT, serial, RevocationReason.REMOVE_FROM_CRL, None, WHO)
+    world.service.issue(TENANT, IssueOrder(csr=csr("a.example.com")), WHO)

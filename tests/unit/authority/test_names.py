@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.names import decode_general_names, encode_general_names
 
-from pycryptoutil.authority import names
+from pycryptoutil.authority import extensions, names
 from pycryptoutil.authority.model import NamePatterns
 from pycryptoutil.authority.names import San, credential_allows, make_name, parse_name
 from pycryptoutil.authority.profile import Names
@@ -230,3 +230,27 @@ def test_counts() -> None:
     many = tuple(make_name("dns", f"a{n}.example.com") for n in range(3))
     with pytest.raises(Fault):
         names.check_names(many, OPEN.model_copy(update={"maximum": 2}))
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("https://a.good.example/x", ""),
+        ("https://a.good.example:8443/x?y=evil.example", ""),
+        ("https://evil.example?x.good.example", "outside of what this CA may certify"),
+        ("https://evil.example/.good.example", "outside of what this CA may certify"),
+        ("https://bad.good.example/", "among what this CA may not certify"),
+        ("https://BAD.good.example?x", "among what this CA may not certify"),
+        ("https://192.0.2.1/", "has no host name"),
+        ("urn:a:b", "has no host name"),
+    ],
+)
+def test_constraints_look_at_the_host_of_a_uri(uri: str, said: str) -> None:
+    limits = extensions.Subtrees(permitted=((6, b".good.example"),), excluded=((6, b"bad.good.example"),))
+    name = parse_name(f"uri:{uri}")
+    if not said:
+        extensions.check_name_constraints((name,), limits)
+        return
+    with pytest.raises(Fault) as caught:
+        extensions.check_name_constraints((name,), limits)
+    assert said in caught.value.public
