@@ -1,11 +1,12 @@
 """The administrator's client: finds the running suite, authenticates, and tells failures in one line.
 
-A suite is found by ``--ready-file`` (or ``PYCRYPTOUTIL_READY_FILE``); failing that by ``--url``, ``--ca-bundle`` and
-``--credentials``; failing that by ``.dev/ready.json``, which ``make run`` writes.
+A suite is found by ``--ready-file`` or by ``--url``, ``--ca-bundle`` and ``--credentials``; failing both by their variables,
+``PYCRYPTOUTIL_READY_FILE`` first; failing those by ``.dev/ready.json``, which ``make run`` writes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import ssl
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from pycryptoutil.cli import exits, output
 from pycryptoutil.cli.exits import CommandError
@@ -188,9 +190,9 @@ def problem(response: httpx.Response) -> CommandError:
         told = [
             f"{e.get('pointer') or e.get('path') or ''} {e.get('detail') or e.get('message') or ''}".strip()
             for e in errors[:3]
-            if isinstance(e, dict)
+            if isinstance(e, dict) and (e.get("detail") or e.get("message")) != said  # once is enough
         ]
-        said = f"{said} ({'; '.join(told)})"
+        said = f"{said} ({'; '.join(told)})" if told else said
     request_id = document.get("request_id") or response.headers.get("x-request-id", "")
     suffix = f" [request {request_id}]" if request_id else ""
     return CommandError(
@@ -203,6 +205,7 @@ def tls_context(bundle: Path, certificate: Path | None = None, key: Path | None 
     """Return a context that trusts exactly this bundle."""
     try:
         context = ssl.create_default_context(cafile=str(bundle))
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # what is in the bundle is trusted, a root or not
         if certificate:
             context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
@@ -288,7 +291,8 @@ class Administrator:
 def find(ready_file: Path | None, url: str | None, ca_bundle: Path | None, service: str = "") -> Running:
     """Find the running suite by what was given."""
     if ready_file is not None:
-        return Running.read(ready_file)
+        running = Running.read(ready_file)
+        return running if ca_bundle is None else dataclasses.replace(running, trust_bundle=ca_bundle)
     if url is not None:
         if ca_bundle is None:
             raise click.UsageError("--url needs --ca-bundle")
@@ -308,6 +312,10 @@ class _AnyService(dict[str, Mapping[str, Any]]):
         return next(iter(self.values()))
 
 
+def _from_environment(option: str) -> bool:
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.ENVIRONMENT
+
+
 def administrator_options(command: Callable[Concatenate[Administrator, P], R]) -> Callable[..., R]:
     """Give a command the options that find and authenticate; it receives an Administrator first."""
 
@@ -319,7 +327,7 @@ def administrator_options(command: Callable[Concatenate[Administrator, P], R]) -
     )
     @click.option("--url", envvar="PYCRYPTOUTIL_URL", help="Base URL of the service, instead of a ready-file.")
     @click.option(
-        "--ca-bundle", type=click.Path(path_type=Path), envvar="PYCRYPTOUTIL_CA_BUNDLE", help="Trust bundle for --url."
+        "--ca-bundle", type=click.Path(path_type=Path), envvar="PYCRYPTOUTIL_CA_BUNDLE", help="Trust bundle, if not the ready-file's."
     )
     @click.option(
         "--credentials",
@@ -340,6 +348,13 @@ def administrator_options(command: Callable[Concatenate[Administrator, P], R]) -
     @functools.wraps(command)
     def wrapped(*args: Any, **options: Any) -> R:
         ready_file, url = options.pop("ready_file"), options.pop("url")
+        if ready_file is not None and url is not None:
+            if _from_environment("url"):
+                url = None
+            elif _from_environment("ready_file"):
+                ready_file = None
+            else:
+                raise click.UsageError("--ready-file and --url name two suites: give one of them")
         running = find(ready_file, url, options.pop("ca_bundle"))
         if url is not None and ready_file is None:
             running = Running(_AnyService(running.services), running.trust_bundle)

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from pycryptoutil.cli import exits
-from pycryptoutil.cli.client import Administrator, ApiClient, Running, find, problem
+from pycryptoutil.cli.client import Administrator, ApiClient, Running, administrator_options, find, problem
 from pycryptoutil.cli.exits import CommandError
 
 
@@ -131,3 +133,42 @@ def test_pages_follow_the_cursor() -> None:
     http = httpx.Client(transport=httpx.MockTransport(respond))
     assert list(ApiClient(http, "https://x.test").pages("/things", kind=None)) == [1, 2, 3]
     assert seen == ["", "a", "b"]
+
+
+def test_words_are_said_once() -> None:
+    body = {"detail": "'a b' is not a DNS name", "errors": [{"pointer": "sans", "detail": "'a b' is not a DNS name"}]}
+    assert str(problem(httpx.Response(422, json=body))) == "422 'a b' is not a DNS name"
+
+
+def test_bundle_replaces_the_one_of_the_ready_file(tmp_path: Path) -> None:
+    assert find(ready_file(tmp_path), None, tmp_path / "mine.pem").trust_bundle == tmp_path / "mine.pem"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "asked"),
+    [
+        (["--url", "https://127.0.0.1:9"], {"PYCRYPTOUTIL_READY_FILE": "ready.json"}, "https://127.0.0.1:9"),
+        (["--ready-file", "ready.json"], {"PYCRYPTOUTIL_URL": "https://127.0.0.1:9"}, "https://127.0.0.1:1"),
+        (
+            [],
+            {"PYCRYPTOUTIL_READY_FILE": "ready.json", "PYCRYPTOUTIL_URL": "https://127.0.0.1:9"},
+            "https://127.0.0.1:1",
+        ),
+    ],
+)
+def test_what_is_asked_for_beats_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], environment: dict[str, str], asked: str
+) -> None:
+    ready_file(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    @click.command()
+    @administrator_options
+    def where(administrator: Administrator) -> None:
+        click.echo(administrator.running.url("pki-ca"))
+
+    environment = {"PYCRYPTOUTIL_CA_BUNDLE": "ca.pem", **environment}
+    answered = CliRunner().invoke(where, arguments, env=environment)
+    assert answered.output.strip() == asked
+    both = CliRunner().invoke(where, ["--ready-file", "ready.json", "--url", "https://127.0.0.1:9"], env=environment)
+    assert both.exit_code == exits.USAGE
