@@ -12,6 +12,7 @@ from pycryptoutil.services.pki_ca.distribution import routes as distribution_rou
 from pycryptoutil.services.pki_ca.est import routes as est_routes
 from pycryptoutil.services.pki_ca.ocsp import routes as ocsp_routes
 from pycryptoutil.services.pki_ca.rest import routes as rest_routes
+from pycryptoutil.services.pki_ca.ssh import routes as ssh_routes
 from pycryptoutil.services.pki_ca.state import State, build
 
 SERVICE = ServiceDefinition(
@@ -25,6 +26,7 @@ SERVICE = ServiceDefinition(
     routes=(
         *rest_routes.ROUTES,
         *certificate_routes.ROUTES,
+        *ssh_routes.ROUTES,
         *est_routes.ROUTES,
         *ocsp_routes.ROUTES,
         *distribution_routes.ROUTES,

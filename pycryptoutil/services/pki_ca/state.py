@@ -8,6 +8,7 @@ from pycryptoutil.authority import AuthoritySettings, CertificateAuthorityServic
 from pycryptoutil.authority.crl import CrlService
 from pycryptoutil.authority.ocsp import OcspService
 from pycryptoutil.authority.revocation_status import RevocationWatch
+from pycryptoutil.authority.ssh import SshService
 from pycryptoutil.clock import Clock
 from pycryptoutil.service.definition import Resources
 from pycryptoutil.services.pki_ca.est.keygen import KeyProtector
@@ -24,6 +25,7 @@ class State:
     clock: Clock
     settings: AuthoritySettings
     key_protector: KeyProtector
+    ssh: SshService
 
 
 def build(resources: Resources) -> State:
@@ -37,6 +39,7 @@ def build(resources: Resources) -> State:
     authority.first_start(resources.default_tenant_id)
     watch = RevocationWatch(database, clock)
     protector = KeyProtector(authority, clock)
+    room = authority.room
     return State(
-        authority, OcspService(authority.room, watch), CrlService(authority.room), watch, clock, settings, protector
+        authority, OcspService(room, watch), CrlService(room), watch, clock, settings, protector, SshService(room)
     )

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from pycryptoutil.crypto.x509 import pem
 from pycryptoutil.services.pki_ca.certificates import routes as certificate_routes
 from pycryptoutil.services.pki_ca.rest import routes as rest_routes
+from pycryptoutil.services.pki_ca.ssh import routes as ssh_routes
 from tests.support.authority import csr
 from tests.support.door import Answer, Door
 
-ROUTES = (*rest_routes.ROUTES, *certificate_routes.ROUTES)
+ROUTES = (*rest_routes.ROUTES, *certificate_routes.ROUTES, *ssh_routes.ROUTES)
 PROFILE = """name: mine
 title: Mine
 validity: {default: 30d, maximum: 90d}
@@ -219,7 +221,7 @@ def test_credentials(door: Door) -> None:
 
 def requests(serial: str) -> list[tuple[str, str, str]]:
     """One request for every route: (scope, method, path)."""
-    values = {"<name>": "issuing", "<serial>": serial, "<authority>": "issuing", "<id>": "0" * 32}
+    values = {"<name>": "issuing", "<serial>": serial, "<authority>": "issuing", "<id>": "0" * 32, "<kind>": "ssh-user"}
     found = []
     for route in ROUTES:
         path = route.path
@@ -280,3 +282,17 @@ def test_a_person_uses_the_same_api(door: Door) -> None:
     assert made.status == 201
     found = door.admin.get(f"/certificates/{made.json['serial']}").json
     assert found["requester"] == "user:admin"
+
+
+def test_ssh_certificates(door: Door) -> None:
+    key = ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    body = {"profile": "ssh-user", "public_key": key.decode(), "principals": ["anna"], "validity_seconds": 3600}
+    made = door.admin.post("/ssh-certificates", body)
+    assert made.status == 201, made.text
+    assert made.json["certificate"].startswith("ssh-ed25519-cert-v01@openssh.com ")
+    assert door.admin.get("/ssh-certificates").json["items"] == [made.json]
+    trusted = door.admin.get("/ssh-authorities/issuing/ssh-user")
+    assert trusted.text.startswith("ssh-ed25519 ")
+    assert door.admin.get("/ssh-authorities/issuing/odd").status == 404
+    assert door.admin.post("/ssh-certificates", {**body, "critical_options": {"odd": "x"}}).status == 422
+    assert door.admin.post("/ssh-certificates", {**body, "profile": "tls-server"}).status == 403
