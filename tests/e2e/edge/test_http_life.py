@@ -171,9 +171,13 @@ def test_a_peer_that_does_not_read_is_cut(serve: Serve) -> None:
         client.send(head("GET", "/large"))
         factory = served.listeners[Listener.PUBLIC].factory
         until(lambda: any(c._stalled is not None for c in factory.connections), "it stalls")
-        clock.advance(61)
-        served.sweep()
-        until(lambda: served.connections() == 0, "it is cut")
+
+        def gone() -> bool:  # it stalls and goes on until every buffer is full, and then for good
+            clock.advance(61)
+            served.sweep()
+            return served.connections() == 0
+
+        until(gone, "it is cut")
 
 
 def test_requests_of_a_peer_that_does_not_read_wait(serve: Serve) -> None:

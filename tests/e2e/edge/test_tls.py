@@ -369,6 +369,24 @@ def test_a_changed_file_is_noticed_and_old_connections_stay(serve: Serve, tmp_pa
         assert old.read().status == 200
 
 
+def test_a_changed_policy_says_who_was_verified(serve: Serve, tmp_path: Path, authority: Made) -> None:
+    bundle = tmp_path / "clients.pem"
+    bundle.write_bytes(authority.pem)
+    strict = TlsSettings(client_policy="require-and-verify", client_ca=str(bundle))
+    served = serve(SHOW, tls=strict)
+    assert served.tls is not None
+    ours = context(trust_bundle(tmp_path), authority.issue("ours", usage=CLIENT), tmp_path / "ours")
+    stranger = certificates.root("Other").issue("stranger", usage=CLIENT)
+    foreign = context(trust_bundle(tmp_path), stranger, tmp_path / "foreign")
+    with Client(served.port, ours) as old:
+        served.tls.take(served.tls.prepare(TlsSettings(client_policy="request")))
+        assert ask(served, foreign)[2:4] == ["['CN=stranger']", "False"]
+        old.send(head("GET", "/tls"))
+        assert old.read().body.decode().split("|")[2:4] == ["['CN=ours']", "True"]  # it was, when it connected
+    served.tls.take(served.tls.prepare(strict))
+    assert ask(served, ours)[2:4] == ["['CN=ours']", "True"]
+
+
 def test_a_generated_leaf_is_renewed_before_it_ends(tmp_path: Path) -> None:
     clock = FixedClock()
     tls = tls_of(TlsSettings(leaf_lifetime=86400 * 30), tmp_path, clock)
