@@ -34,7 +34,7 @@ def issue(context: Context, request: Request) -> Response:
         authority=body.authority or "",
         key_id=body.key_id,
         validity=timedelta(seconds=body.validity_seconds) if body.validity_seconds is not None else None,
-        critical_options={**body.critical_options},
+        critical_options={str(name): value for name, value in body.critical_options.items()},
     )
     return json_response(_view(_ssh(context).issue(context.tenant_id, order, actor(context), request.request_id)), 201)
 
