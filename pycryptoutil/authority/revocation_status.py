@@ -50,7 +50,11 @@ class RevocationWatch:
     @property
     def fresh(self) -> bool:
         """Tell whether the last poll is recent enough to answer without asking the database. No lock."""
-        return self._clock.monotonic() - self._polled < FRESH_FOR
+        return self.fresh_at(self._clock.monotonic())
+
+    def fresh_at(self, now: float) -> bool:
+        """Tell the same for a time that was read already (monotonic)."""
+        return now - self._polled < FRESH_FOR
 
     def poll(self) -> None:
         """Read what is new and tell the listeners; a Fault (UNAVAILABLE) leaves the watch not fresh."""

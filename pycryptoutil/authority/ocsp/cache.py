@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+from pycryptoutil_protocols.ocsp import exchange
 
 from pycryptoutil.authority.model import RevocationEvent
 
@@ -116,3 +118,48 @@ class PresignedCache:
             keys.discard(key)
             if not keys:
                 del self._by_serial[place]
+
+
+class StatusCache:
+    """Statuses of certificates that were asked about, for responses that are signed for one client each."""
+
+    def __init__(self, capacity: int = 100_000) -> None:
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._held: dict[tuple[str, int], exchange.Status] = {}
+        self._generation = 0
+
+    @property
+    def generation(self) -> int:
+        """As :attr:`PresignedCache.generation`."""
+        return self._generation
+
+    def get(self, authority_id: str, serials: Sequence[int]) -> Mapping[int, exchange.Status] | None:
+        """Return the status of every serial, or None if one is not held."""
+        found: dict[int, exchange.Status] = {}
+        for serial in serials:
+            status = self._held.get((authority_id, serial))
+            if status is None:
+                return None
+            found[serial] = status
+        return found
+
+    def put(self, authority_id: str, statuses: Mapping[int, exchange.Status], generation: int) -> None:
+        """Remember, unless a change was heard of since ``generation``."""
+        with self._lock:
+            if generation != self._generation:
+                return
+            if len(self._held) + len(statuses) > self._capacity:
+                self._held.clear()
+            for serial, status in statuses.items():
+                self._held[authority_id, serial] = status
+
+    def changed(self, events: Sequence[RevocationEvent] | None) -> None:
+        """Drop what these events concern; everything, for None."""
+        with self._lock:
+            self._generation += 1
+            if events is None:
+                self._held.clear()
+                return
+            for event in events:
+                self._held.pop((event.authority_id, int(event.serial, 16)), None)

@@ -15,7 +15,7 @@ from pycryptoutil_protocols.x509 import decode_certificate
 from pycryptoutil.authority import hierarchy, store
 from pycryptoutil.authority.certificates import store as certificate_store
 from pycryptoutil.authority.model import RevocationState
-from pycryptoutil.authority.ocsp.cache import Key, Presigned, PresignedCache
+from pycryptoutil.authority.ocsp.cache import Key, Presigned, PresignedCache, StatusCache
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.room import Room
 from pycryptoutil.authority.serials import to_hex
@@ -68,15 +68,18 @@ class OcspService:
         self._lock = threading.Lock()
         self._responders: dict[str, Responder] = {}
         self.cache = PresignedCache()
+        self.statuses = StatusCache()
         watch.subscribe(self.cache.changed)
+        watch.subscribe(self.statuses.changed)
 
     # -- the reactor's side: no I/O, no lock ---------------------------------------------------------------------------
 
     def cached(self, key: Key) -> Presigned | None:
         """Return a response signed ahead, if one is kept and this replica is up to date; None: ask :meth:`respond`."""
-        if self._barrier.sealed or not self._watch.fresh:
+        now = self._clock.monotonic()
+        if self._barrier.sealed or not self._watch.fresh_at(now):
             return None
-        return self.cache.get(key, self._clock.monotonic())
+        return self.cache.get(key, now)
 
     # -- a worker's side -----------------------------------------------------------------------------------------------
 
@@ -89,7 +92,7 @@ class OcspService:
         request = codec.decode_request(encoded)
         wanted = exchange.serials(request, responder.issuer, self._policy)
         generation = self.cache.generation
-        statuses = self._statuses(responder, wanted)
+        statuses = self._known_statuses(responder, wanted)
         now = self._clock.now()
         answer = exchange.answer(request, responder.issuer, statuses, now, self._policy)
         der = responder.signer.sign(answer.singles, answer.produced_at, answer.nonce, answer.extensions)
@@ -136,6 +139,7 @@ class OcspService:
         with self._lock:
             self._responders.clear()
         self.cache.clear()
+        self.statuses.changed(None)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -161,6 +165,16 @@ class OcspService:
 
     def _left(self, responder: Responder) -> float:
         return max(0.0, (responder.expires - self._clock.now()).total_seconds())
+
+    def _known_statuses(self, responder: Responder, serials: tuple[int, ...]) -> Mapping[int, exchange.Status]:
+        """Return statuses from memory while this replica is up to date, else from the database."""
+        generation = self.statuses.generation
+        held = self.statuses.get(responder.authority_id, serials) if self._watch.fresh else None
+        if held is not None:
+            return held
+        found = self._statuses(responder, serials)
+        self.statuses.put(responder.authority_id, found, generation)
+        return found
 
     def _statuses(self, responder: Responder, serials: tuple[int, ...]) -> Mapping[int, exchange.Status]:
         with self._database.read(responder.tenant_id) as reader:

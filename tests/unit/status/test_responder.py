@@ -248,3 +248,26 @@ def test_sealing_ends_every_answer(house: House) -> None:
     with pytest.raises(Fault) as caught:
         house.ocsp.respond("issuing", asked)
     assert caught.value.kind is FaultKind.SEALED
+
+
+def test_statuses_in_memory_end_with_a_change_and_with_a_watch_that_stops(house: House, make_house: MakeHouse) -> None:
+    replica = make_house()
+    issued = house.issue()
+    replica.watch.poll()
+
+    def says(nonce: bytes) -> CertStatus:
+        asked = request_for(issued, nonce=nonce)
+        return decoded(replica, replica.ocsp.respond("issuing", asked).der).singles[0].status
+
+    assert says(b"1" * 16) is CertStatus.GOOD
+    house.revoke(issued.serial)
+    house.clock.advance(0.3)
+    replica.watch.poll()
+    assert says(b"2" * 16) is CertStatus.REVOKED
+    other = house.issue("b.example.test")
+    replica.watch.poll()
+    replica.ocsp.respond("issuing", request_for(other, nonce=b"3" * 16))
+    house.revoke(other.serial)
+    house.clock.advance(1.0)
+    der = replica.ocsp.respond("issuing", request_for(other, nonce=b"4" * 16)).der
+    assert decoded(replica, der).singles[0].status is CertStatus.REVOKED

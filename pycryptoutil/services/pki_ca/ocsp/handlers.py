@@ -28,7 +28,8 @@ def fast(state: Any, request: Request, parameters: Mapping[str, str]) -> Respons
     """Answer from what is signed ahead, on the reactor; None: a worker must."""
     ocsp: OcspService = state.ocsp
     if request.method == "POST":
-        if request.content_type not in _TOLERATED_TYPES:
+        kind = request.headers.get("content-type")
+        if kind != caching.REQUEST_TYPE and request.content_type not in _TOLERATED_TYPES:
             return None
         asked: bytes | str = request.body
     else:
