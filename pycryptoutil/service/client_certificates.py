@@ -168,6 +168,7 @@ class RevocationCheck:
 
     def _by_crl(self, url: str, subject: x509.Certificate, issuer: x509.Certificate, now: datetime) -> _Verdict:
         crl, until = self._list(url, issuer, now)
+        _check_scope(crl, subject)
         found = crl.get_revoked_certificate_by_serial_number(subject.serial_number)
         revoked = found is not None and not _removed(found)
         return _Verdict(revoked=revoked, known=True, until=until)
@@ -187,8 +188,6 @@ class RevocationCheck:
         for extension in crl.extensions:
             if extension.critical and not isinstance(extension.value, x509.IssuingDistributionPoint):
                 raise _Unknown("CRL has a critical extension that is not understood")
-            if isinstance(extension.value, x509.IssuingDistributionPoint):
-                _check_scope(extension.value)
         if crl.last_update_utc > now + SKEW or crl.next_update_utc is None or crl.next_update_utc <= now:
             raise _Unknown("CRL is not current")
         until = min(crl.next_update_utc, now + LONGEST)
@@ -199,9 +198,26 @@ class RevocationCheck:
         return crl, until
 
 
-def _check_scope(point: x509.IssuingDistributionPoint) -> None:
-    if point.indirect_crl or point.only_contains_attribute_certs or point.only_some_reasons:
+def _check_scope(crl: x509.CertificateRevocationList, subject: x509.Certificate) -> None:
+    """The list would have this certificate in it: over http anybody can put another list of the issuer in its place."""
+    try:
+        point = crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
+    except x509.ExtensionNotFound:
+        return
+    if point.indirect_crl or point.only_contains_attribute_certs or point.only_some_reasons or point.relative_name:
         raise _Unknown("CRL covers only a part")
+    if point.only_contains_user_certs if _is_authority(subject) else point.only_contains_ca_certs:
+        raise _Unknown("CRL is for the other kind of certificates")
+    names = [name.value for name in point.full_name or ()]
+    if names and not set(names).intersection(_crl_urls(subject)):
+        raise _Unknown("CRL is of another distribution point")
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _removed(entry: x509.RevokedCertificate) -> bool:

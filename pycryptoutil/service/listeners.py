@@ -78,11 +78,8 @@ class HttpListener:
         factory: Any = self.factory
         if self.tls is not None:
             creator: Any = self.tls  # zope's interfaces are not Python types
-            verifies = self.tls.settings.verifies_clients
             self.factory.secure = True
-            self.factory.tls_info = lambda transport: tls_info(
-                transport.getHandle(), verifies=verifies, reactor=self._reactor
-            )
+            self.factory.tls_info = lambda transport: tls_info(transport.getHandle(), reactor=self._reactor)
             factory = _AdmittingTlsFactory(creator, False, factory, self._reactor)
         if not self._bound.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             self._bound.listen(BACKLOG)

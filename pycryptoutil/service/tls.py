@@ -89,6 +89,7 @@ def _accept_any(*_: object) -> bool:
 
 def _set_client_policy(context: SSL.Context, settings: TlsSettings, anchors: tuple[x509.Certificate, ...]) -> None:
     """Only the policy decides; a bundle is what verifying policies verify against."""
+    context.set_app_data(settings.verifies_clients)  # for tls_info
     context.set_verify_depth(MAX_CHAIN)
     match settings.client_policy:
         case "none":
@@ -114,8 +115,9 @@ def _set_client_policy(context: SSL.Context, settings: TlsSettings, anchors: tup
             context.set_verify(SSL.VERIFY_PEER | (SSL.VERIFY_FAIL_IF_NO_PEER_CERT if required else 0))
 
 
-def tls_info(connection: SSL.Connection, *, verifies: bool, reactor: Any) -> TlsInfo:
+def tls_info(connection: SSL.Connection, *, reactor: Any) -> TlsInfo:
     """Describe an established connection. Reactor thread."""
+    verifies = connection.get_context().get_app_data() is True  # its own policy, whatever was loaded since
     leaf = connection.get_peer_certificate()
     chain: tuple[bytes, ...] = ()
     if leaf is not None:

@@ -85,7 +85,11 @@ def ocsp_answer(
 
 
 def crl_answer(
-    authority: Made, *revoked: Made, age: timedelta = timedelta(hours=1), lasting: timedelta = DAY
+    authority: Made,
+    *revoked: Made,
+    age: timedelta = timedelta(hours=1),
+    lasting: timedelta = DAY,
+    point: x509.IssuingDistributionPoint | None = None,
 ) -> Answer:
     def answer(body: bytes | None) -> bytes:
         assert body is None
@@ -95,6 +99,8 @@ def crl_answer(
             .last_update(AT - age)
             .next_update(AT - age + lasting)
         )
+        if point is not None:
+            builder = builder.add_extension(point, critical=True)
         for one in revoked:
             entry = (
                 x509.RevokedCertificateBuilder().serial_number(one.certificate.serial_number).revocation_date(AT - DAY)
@@ -194,7 +200,23 @@ def test_a_delegated_responder(authority: Made, client: Made) -> None:
     check(World(ocsp=ocsp_answer(authority, client, signer=responder)), authority).check((client.der,))
 
 
+def scope(url: str = "", *, user: bool = False, ca: bool = False) -> x509.IssuingDistributionPoint:
+    names = [x509.UniformResourceIdentifier(url)] if url else None
+    return x509.IssuingDistributionPoint(names, None, user, ca, None, False, False)
+
+
+@pytest.mark.parametrize("point", [scope(CRL), scope(user=True), scope(CRL, user=True)])
+def test_a_list_of_its_distribution_point_counts(
+    authority: Made, client: Made, point: x509.IssuingDistributionPoint
+) -> None:
+    check(World(crl=crl_answer(authority, point=point)), authority).check((client.der,))
+    revoked = check(World(crl=crl_answer(authority, client, point=point)), authority)
+    assert refused(revoked, client) is FaultKind.FORBIDDEN
+
+
 BAD_CRL: dict[str, Callable[[Made], Answer]] = {
+    "for CAs": lambda ca: crl_answer(ca, point=scope(ca=True)),
+    "of another point": lambda ca: crl_answer(ca, point=scope("http://crl.test/other.crl")),
     "old": lambda ca: crl_answer(ca, age=3 * DAY),
     "of the future": lambda ca: crl_answer(ca, age=-DAY),
     "another signer": lambda _ca: crl_answer(certificates.root("CA", at=AT)),
