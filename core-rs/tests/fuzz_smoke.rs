@@ -36,6 +36,19 @@ impl Numbers {
     }
 }
 
+/// `fuzz/run.sh` starts cargo-fuzz from what this writes.
+#[test]
+fn seeds_are_written_where_asked() {
+    let Ok(folder) = std::env::var("FUZZ_CORPUS") else { return };
+    for (name, _, seeds) in targets::all() {
+        let folder = std::path::Path::new(&folder).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (index, seed) in seeds.iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{index}")), seed).unwrap();
+        }
+    }
+}
+
 #[test]
 fn no_input_breaks_a_decoder() {
     let rounds = std::env::var("FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3000);
