@@ -103,6 +103,8 @@ def _from_postgresql(error: psycopg.Error) -> Fault:
     # the driver's own text may quote row values, which have no place in a log: only names are taken from it
     names = [name for name in (error.diag.table_name, error.diag.constraint_name) if name]
     detail = " ".join([state or type(error).__name__, error.diag.message_primary or "", *names]).strip()
+    if not state and isinstance(error, psycopg.DataError):  # the driver itself: PostgreSQL's text has no NUL
+        return Fault(FaultKind.INVALID, detail, "a text has a NUL character")
     if not state:
         lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
         return unavailable(f"{type(error).__name__}: connection lost or refused") if lost else _internal(detail)

@@ -143,6 +143,7 @@ BASIC = {
     "none": {},
     "wrong password": {"auth": ("enroll-0", "wrong")},
     "no colon": {"headers": PKCS10 | {"Authorization": "Basic " + base64.b64encode(b"nocolon").decode()}},
+    "NUL": {"headers": PKCS10 | {"Authorization": "Basic " + base64.b64encode(b"a\0b:c").decode()}},
     "not base64": {"headers": PKCS10 | {"Authorization": "Basic !!!"}},
     "another scheme": {"headers": PKCS10 | {"Authorization": "Bearer abc"}},
     "not UTF-8": {"headers": PKCS10 | {"Authorization": "Basic " + base64.b64encode(b"\xff:\xfe").decode()}},

@@ -168,6 +168,7 @@ def test_crl_headers_and_conditions(ca: Ca) -> None:
         {"If-None-Match": '"other"'},
         {"If-Modified-Since": "Mon, 01 Jan 2024 00:00:00 GMT"},
         {"If-Modified-Since": "yesterday"},
+        {"If-Modified-Since": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"},
         {"If-None-Match": '"other"', "If-Modified-Since": answer.headers["last-modified"]},
     ):
         assert client.get("/crl/issuing.crl", headers=headers).status_code == 200

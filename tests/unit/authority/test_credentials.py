@@ -138,3 +138,9 @@ def test_a_pattern_of_common_names_allows_no_mailbox(shared: World) -> None:
     with pytest.raises(Fault, match="does not allow the address"):
         shared.service.issue(TENANT, order("sensor-4@evil.example"), WHO)
     shared.service.issue(TENANT, order("sensor-4@example.com"), WHO)
+
+
+def test_what_postgresql_cannot_write_is_the_peers_mistake(world: World) -> None:
+    with pytest.raises(Fault) as caught:
+        world.service.credential_get(TENANT, "a\0b")
+    assert caught.value.kind in {FaultKind.NOT_FOUND, FaultKind.INVALID}

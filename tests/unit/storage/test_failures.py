@@ -54,6 +54,8 @@ def sqlite_error(code: int) -> sqlite3.Error:
         (errors.UndefinedTable(), FaultKind.INTERNAL),
         (psycopg.OperationalError("gone"), FaultKind.UNAVAILABLE),
         (psycopg.ProgrammingError("x"), FaultKind.INTERNAL),
+        (psycopg.DataError("NUL"), FaultKind.INVALID),
+        (errors.StringDataRightTruncation(), FaultKind.INTERNAL),
         (PoolTimeoutError(), FaultKind.BUSY),
     ],
 )

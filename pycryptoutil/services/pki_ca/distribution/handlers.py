@@ -99,6 +99,6 @@ def unchanged(request: Request, etag: str, modified: datetime | None) -> bool:
         return False
     try:
         asked = parsedate_to_datetime(since)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return asked.tzinfo is not None and modified <= asked

@@ -86,6 +86,6 @@ def _basic(header: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         raise unauthenticated("Basic credentials do not decode") from None
     username, colon, password = text.partition(":")
-    if not colon:
-        raise unauthenticated("Basic credentials without a colon")
+    if not colon or any(ord(character) < 0x20 or ord(character) == 0x7F for character in text):
+        raise unauthenticated("Basic credentials without a colon, or with control characters")
     return username, password
