@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -255,38 +255,6 @@ def states(reader: Reader, authority_id: str, serials: Iterable[str]) -> dict[st
         rows = reader.execute(_STATES, {"tenant": reader.tenant_id, "authority": authority_id, "serials": some})
         found.update((row.serial, _state(row)) for row in rows)
     return found
-
-
-def revoked(reader: Reader, authority_id: str, not_after_from: datetime) -> Iterator[RevocationState]:
-    """Stream the revoked certificates whose notAfter is not before ``not_after_from``, by serial."""
-    rows = reader.execute(
-        select(*_STATE_COLUMNS)
-        .where(
-            certificates.c.tenant_id == reader.tenant_id,
-            certificates.c.authority_id == authority_id,
-            certificates.c.revoked_at.is_not(None),
-            certificates.c.not_after >= not_after_from,
-        )
-        .execution_options(yield_per=5000)
-    )
-    return (_state(row) for row in rows)
-
-
-def issued_serials(reader: Reader, authority_id: str, now: datetime, after: str, limit: int) -> list[RevocationState]:
-    """Return unexpired certificates by serial, for signing OCSP responses ahead."""
-    rows = reader.execute(
-        select(*_STATE_COLUMNS)
-        .where(
-            certificates.c.tenant_id == reader.tenant_id,
-            certificates.c.authority_id == authority_id,
-            certificates.c.state == CertificateState.ISSUED.value,
-            certificates.c.not_after >= now,
-            certificates.c.serial > after,
-        )
-        .order_by(certificates.c.serial)
-        .limit(limit)
-    )
-    return [_state(row) for row in rows]
 
 
 def remembered(reader: Reader, digest: str, now: datetime) -> tuple[str, str] | None:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 from pycryptoutil_protocols import der
 from pycryptoutil_protocols.x509 import Extension, decode_certificate, encode_extensions
 
-from pycryptoutil.authority.crl.store import Scope
-from pycryptoutil.authority.model import RevocationReason, RevocationState
+from pycryptoutil.authority.crl.store import RevokedRow, Scope
+from pycryptoutil.crypto.signer import encode_crl_entries
 
 AUTHORITY_KEY_IDENTIFIER: Final = "2.5.29.35"
 CRL_NUMBER: Final = "2.5.29.20"
 ISSUING_DISTRIBUTION_POINT: Final = "2.5.29.28"
 
 _ONLY_TAGS: Final = {"user": 1, "ca": 2, "attribute": 5}
-
-Entry = tuple[bytes, int, int, int]
-"""Serial magnitude, revocation time, reason code or -1, invalidity date or 0: what the core takes."""
-
-Entries = Iterator[Entry]
 
 
 def subject(certificate: bytes) -> bytes:
@@ -50,18 +45,17 @@ def extensions(issuer: bytes, number: int, scope: Scope) -> bytes:
     return encode_extensions(found)
 
 
-def entries(states: Iterable[RevocationState]) -> Entries:
-    """Turn rows into the core's entries. ``unspecified`` is left out, as section 5.3.1 asks."""
-    for state in states:
-        if state.revoked_at is None:
-            continue
-        stated = state.reason is not None and state.reason is not RevocationReason.UNSPECIFIED
-        yield (
-            serial_octets(state.serial),
-            unix(state.revoked_at),
-            state.reason.code if stated and state.reason is not None else -1,
-            unix(state.invalidity_date) if state.invalidity_date is not None else 0,
-        )
+class EntryRuns:
+    """Turns parts of rows into runs of encoded entries, and counts them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def over(self, parts: Iterable[Sequence[RevokedRow]]) -> Iterator[bytes]:
+        """Yield one run for each part; in bounded memory, since parts are."""
+        for part in parts:
+            self.count += len(part)
+            yield encode_crl_entries([(serial_octets(serial), at, why, since) for serial, at, why, since in part])
 
 
 def serial_octets(serial: str) -> bytes:

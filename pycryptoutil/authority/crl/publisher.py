@@ -14,7 +14,6 @@ from typing import Final
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority import store
-from pycryptoutil.authority.certificates import store as certificate_store
 from pycryptoutil.authority.crl import generate
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.crl.store import FULL, CrlHead, CrlRow, Scope
@@ -213,30 +212,18 @@ class CrlService:
     def _sign(self, tenant_id: str, row: AuthorityRow, scope: Scope, number: int, now: datetime) -> CrlRow:
         key = self._barrier.open_key(row.sealed_key, store.aad(store.AUTHORITY_KEYS, tenant_id, row.id))
         next_update = min(now + timedelta(days=self._settings.crl_days), row.not_after)
-        counted = _Counted()
+        runs = generate.EntryRuns()
         with self._database.read(tenant_id) as reader:
             seq = crl_store.latest_event_of(reader, row.id)
             # expired ones stay until a CRL due by schedule has shown them after their end (RFC 5280 section 3.3)
-            states = certificate_store.revoked(reader, row.id, scope.scheduled_at or row.not_before)
+            rows = crl_store.revoked(reader, row.id, scope.scheduled_at or row.not_before)
             der = build_crl(
                 KeySigner(key, row.signature_algorithm),
                 generate.subject(row.certificate),
                 generate.unix(now),
                 generate.unix(next_update),
                 generate.extensions(row.certificate, number, scope),
-                counted.over(generate.entries(states)),
+                runs.over(rows),
             )
         digest = hashlib.sha256(der).hexdigest()
-        return CrlRow(CrlHead(row.id, FULL, number, now, next_update, counted.count, seq, digest), der)
-
-
-class _Counted:
-    """Counts what passes."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def over(self, entries: generate.Entries) -> generate.Entries:
-        for entry in entries:
-            self.count += 1
-            yield entry
+        return CrlRow(CrlHead(row.id, FULL, number, now, next_update, runs.count, seq, digest), der)
