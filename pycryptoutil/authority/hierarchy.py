@@ -13,7 +13,8 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.names import decode_name
 from pycryptoutil_protocols.x509 import Certificate, Extension, decode_certificate
 
-from pycryptoutil.authority import issue, keys, store, subject
+from pycryptoutil.authority import issue, keys, serials, store, subject
+from pycryptoutil.authority.certificates import store as certificates
 from pycryptoutil.authority.issue import Issuance
 from pycryptoutil.authority.model import AuthorityKind, AuthorityOrder, AuthorityStatus, IssueOrder
 from pycryptoutil.authority.names import refused
@@ -25,7 +26,7 @@ from pycryptoutil.authority.store import AuthorityRow, SignerRow
 from pycryptoutil.crypto import policy, x509
 from pycryptoutil.crypto.keys import PrivateKey, PublicKey, generate
 from pycryptoutil.crypto.signer import CertificateSigner, KeySigner
-from pycryptoutil.storage import SYSTEM_TENANT, UnitOfWork, audit
+from pycryptoutil.storage import SYSTEM_TENANT, Reader, UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
 
 OCSP: Final = "ocsp"
@@ -243,10 +244,23 @@ def _row(uow: UnitOfWork, plan: Plan, i: Issuance) -> AuthorityRow:
     return replace(unsigned, parent_id=i.ca.id, certificate=i.der, not_before=i.not_before, not_after=i.not_after)
 
 
+def ocsp_signers(reader: Reader, authority_id: str) -> list[SignerRow]:
+    """Return a CA's OCSP signers, the one that lives longest first, without those that were revoked.
+
+    Their certificates say that nobody need check them (noCheck), so ours is the only look at it.
+    """
+    found = []
+    for row in store.signers_of(reader, authority_id, OCSP):
+        serial = serials.to_hex(decode_certificate(row.certificate).serial)
+        if all(one.revoked_at is None for one in certificates.by_serial(reader, serial, authority_id)):
+            found.append(row)
+    return found
+
+
 def renew_signer(room: Room, tenant_id: str, authority_id: str) -> None:
     """Give a CA a new OCSP signer once a third or less of the newest one's life is left."""
     with room.database.read(tenant_id) as reader:
-        if _signer_is_young(room, store.signers_of(reader, authority_id, OCSP)):
+        if _signer_is_young(room, ocsp_signers(reader, authority_id)):
             return
     key = generate(room.settings.ocsp_signer_algorithm)
     with room.database.unit_of_work(tenant_id) as uow:
@@ -254,7 +268,7 @@ def renew_signer(room: Room, tenant_id: str, authority_id: str) -> None:
         row = store.authority_by_id(uow, authority_id)
         if row is None or row.not_after <= room.clock.now():
             return
-        if not _signer_is_young(room, store.signers_of(uow, authority_id, OCSP)):
+        if not _signer_is_young(room, ocsp_signers(uow, authority_id)):
             _add_signer(room, uow, row, key)
             store.delete_expired_signers(uow, room.clock.now() - _EXPIRED_SIGNERS_KEPT)
 

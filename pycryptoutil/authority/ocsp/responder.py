@@ -233,7 +233,7 @@ class OcspService:
         for attempt in range(2):
             now = self._clock.now()
             with self._database.read(tenant_id) as reader:
-                rows = store.signers_of(reader, authority_id, "ocsp")
+                rows = hierarchy.ocsp_signers(reader, authority_id)
             good = next((row for row in rows if row.not_before <= now < row.not_after), None)
             if good is not None:
                 return good

@@ -271,3 +271,18 @@ def test_statuses_in_memory_end_with_a_change_and_with_a_watch_that_stops(house:
     house.clock.advance(1.0)
     der = replica.ocsp.respond("issuing", request_for(other, nonce=b"4" * 16)).der
     assert decoded(replica, der).singles[0].status is CertStatus.REVOKED
+
+
+def test_a_revoked_signer_signs_no_more(house: House) -> None:
+    issued = house.issue()
+
+    def signer() -> str:
+        return f"{decode_certificate(ask(house, issued).certificates[0]).serial:x}"
+
+    first = signer()
+    house.revoke(first)
+    house.clock.advance(61)  # a responder is looked up again after a minute
+    second = signer()
+    assert second != first
+    house.ocsp.renew()
+    assert signer() == second
