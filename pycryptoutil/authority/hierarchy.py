@@ -20,7 +20,7 @@ from pycryptoutil.authority.model import AuthorityKind, AuthorityOrder, Authorit
 from pycryptoutil.authority.names import refused
 from pycryptoutil.authority.profile import NameConstraintSet, Profile
 from pycryptoutil.authority.profile_file import built_in_profiles
-from pycryptoutil.authority.room import Room
+from pycryptoutil.authority.room import Room, load_profile
 from pycryptoutil.authority.settings import AuthoritySettings
 from pycryptoutil.authority.store import AuthorityRow, SignerRow
 from pycryptoutil.crypto import policy, x509
@@ -125,7 +125,9 @@ def _plan(room: Room, order: AuthorityOrder) -> Plan:
 
 def _create(room: Room, uow: UnitOfWork, plan: Plan, actor: str, request_id: str) -> AuthorityRow:
     order = plan.order
-    profile = built_in_profiles()["intermediate-ca" if order.parent else "root-ca"]
+    profile = load_profile(uow, order.profile or ("intermediate-ca" if order.parent else "root-ca"))
+    if not profile.is_ca:
+        raise refused(f"the profile {profile.name} is not for certificate authorities", "profile")
     i = _begin(room, uow, plan, profile, actor, request_id)
     _fix_validity(i, order.validity)
     for step in _STEPS:
@@ -180,7 +182,10 @@ def _begin(room: Room, uow: UnitOfWork, plan: Plan, profile: Profile, actor: str
     i.key_algorithm = key.algorithm
     default = profile.certificate_authority.path_length if profile.certificate_authority else None
     i.path_length = order.path_length if order.path_length is not None else default
-    i.constraints = NameConstraintSet(permitted=order.permitted_names, excluded=order.excluded_names)
+    i.constraints = NameConstraintSet(
+        permitted=(*profile.name_constraints.permitted, *order.permitted_names),
+        excluded=(*profile.name_constraints.excluded, *order.excluded_names),
+    )
     return i
 
 

@@ -222,6 +222,8 @@ def check_renewal(i: Issuance) -> None:
         known = certificates.by_serial(reader, serials.to_hex(previous.serial), i.ca.id)
     if not known or known[0].der != previous.der:
         raise Fault(FaultKind.FORBIDDEN, "renewal of a certificate not issued here", "the certificate is not ours")
+    if known[0].revoked_at is not None:
+        raise Fault(FaultKind.FORBIDDEN, "renewal of a revoked certificate", "the certificate to renew is revoked")
     if known[0].profile != i.profile.name:
         text = f"the certificate to renew is of the profile {known[0].profile}, not {i.profile.name}"
         raise Fault(FaultKind.FORBIDDEN, text, text, pointer="profile")

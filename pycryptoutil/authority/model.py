@@ -131,7 +131,8 @@ class Authority:
 class AuthorityOrder:
     """A CA to create: a root when ``parent`` is empty, else a subordinate of that CA.
 
-    ``subject`` is an RFC 4514 string. ``validity`` in seconds; 0 takes the profile's default.
+    ``subject`` is an RFC 4514 string. ``validity`` in seconds; 0 takes the profile's default. ``profile`` empty:
+    ``root-ca`` or ``intermediate-ca``. Name constraints are added to those of the profile.
     """
 
     name: str
@@ -140,6 +141,7 @@ class AuthorityOrder:
     key_algorithm: str = "EC-P256"
     validity: int = 0
     path_length: int | None = None
+    profile: str = ""
     permitted_names: tuple[str, ...] = ()  # name constraints: dns:example.com, ip:10.0.0.0/8, email:example.com
     excluded_names: tuple[str, ...] = ()
 

@@ -263,7 +263,7 @@ class Profile(_Part):
             ),
             (self._usages_disagree(), "key_usage: keyCertSign belongs to a certificate_authority, and only there"),
             (
-                self.certificate_authority is None and bool(self.name_constraints.permitted),
+                self.certificate_authority is None and self.name_constraints != NameConstraintSet(),
                 "name_constraints: belong to a certificate_authority (RFC 5280 section 4.2.1.10)",
             ),
             (

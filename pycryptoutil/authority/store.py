@@ -206,17 +206,6 @@ repeats = Table(
     Index("issuance_repeats_by_expiry", "tenant_id", "expires_at"),
 )
 
-TENANT_TABLES: Final = (
-    "authorities",
-    "authority_signers",
-    "certificate_profiles",
-    "certificates",
-    "revocation_events",
-    "crls",
-    "enrollment_credentials",
-    "issuance_repeats",
-)
-
 AUTHORITY_KEYS: Final = SealedColumn("authorities", ("id",), "sealed_key", "authority-key")
 SIGNER_KEYS: Final = SealedColumn("authority_signers", ("id",), "sealed_key", "authority-signer-key")
 CREDENTIAL_SECRETS: Final = SealedColumn(

@@ -72,6 +72,7 @@ def create_authority(context: Context, request: Request) -> Response:
         key_algorithm=body.key_algorithm,
         validity=(body.validity_days or 0) * 86400,
         path_length=body.path_length,
+        profile=body.profile or "",
         permitted_names=body.permitted_names,
         excluded_names=body.excluded_names,
     )

@@ -25,6 +25,7 @@ class AuthorityBody(JsonModel):
     key_algorithm: CaAlgorithm = "EC-P256"
     validity_days: Annotated[int, Field(ge=1, le=10958)] | None = None
     path_length: Annotated[int, Field(ge=0, le=10)] | None = None
+    profile: Annotated[Name | None, Field(description="empty: root-ca or intermediate-ca")] = None
     permitted_names: Patterns = ()
     excluded_names: Patterns = ()
 

@@ -1,0 +1,51 @@
+"""The migrations make the tables that the stores speak of, each behind its tenant's wall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from pycryptoutil.authority.crl import store as crl_store
+from pycryptoutil.authority.ssh import store as ssh_store
+from pycryptoutil.authority.store import SEALED_COLUMNS, metadata
+from pycryptoutil.storage import Database
+from tests.support.databases import Databases
+
+PACKAGES = ("pycryptoutil.authority",)
+ROOMS = (crl_store.scopes, ssh_store.ssh_certificates)  # tables that other stores add
+
+
+def test_the_migrations_make_what_the_stores_use(
+    databases: Databases, open_database: Callable[[str], Database]
+) -> None:
+    database = open_database(databases.fresh(PACKAGES))
+    assert all(table.metadata is metadata for table in ROOMS)
+    names = set(metadata.tables)
+    with database.backend.migrate() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_name": lambda name, kind, _: kind != "table" or name in names}
+        )
+        assert [str(d) for d in compare_metadata(context, metadata) if "alembic_version" not in str(d)] == []
+
+
+def test_sealed_columns_exist() -> None:
+    for sealed in SEALED_COLUMNS:
+        columns = metadata.tables[sealed.table].c
+        assert {sealed.column, "tenant_id", *sealed.key_columns} <= set(columns.keys())
+
+
+@pytest.mark.parametrize("table", sorted(metadata.tables))
+def test_every_table_is_under_row_level_security(
+    postgresql_databases: Databases, open_database: Callable[[str], Database], table: str
+) -> None:
+    database = open_database(postgresql_databases.fresh(PACKAGES))
+    with database.read("system") as reader:
+        row = reader.execute(
+            text("SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname = :name"), {"name": table}
+        ).one()
+    assert tuple(row) == (True, True)
+    assert "tenant_id" in metadata.tables[table].c
