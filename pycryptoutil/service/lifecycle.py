@@ -24,12 +24,11 @@ from pycryptoutil.errors import ConfigurationError, StartupError
 from pycryptoutil.service import logging, prepare, ready, sockets
 from pycryptoutil.service.config import Configuration
 from pycryptoutil.service.control import Message
-from pycryptoutil.service.process import Role, serve
+from pycryptoutil.service.process import EXIT_STARTUP, Role, serve
 from pycryptoutil.service.sockets import Sockets
 from pycryptoutil_protocols.faults import Fault
 
 EXIT_CONFIGURATION = 3
-EXIT_STARTUP = 4
 
 log = structlog.get_logger()
 
@@ -53,7 +52,7 @@ def run(configuration: Configuration) -> int:
     try:
         prepare.data_directory(configuration.data_dir)
         if configuration.settings.process.ready_file:
-            ready.remove(configuration.settings.process.ready_file)  # of a start that was killed
+            prepare.ready_file(configuration.settings.process.ready_file)
         if configuration.settings.process.workers > 1:
             return _supervise(configuration, bound)
         return serve(configuration, bound, Role())

@@ -30,6 +30,18 @@ def data_directory(path: Path) -> None:
         raise StartupError(f"data directory {path} is not writable: {error.strerror}") from None
 
 
+def ready_file(path: Path) -> None:
+    """Remove what a killed process left, and prove that a new one can be written; StartupError if not."""
+    probe = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe.touch(mode=0o600)
+        probe.unlink()
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StartupError(f"ready-file {path} cannot be written: {error.strerror}") from None
+
+
 def packages(configuration: Configuration) -> tuple[str, ...]:
     """Return the packages whose migrations this process needs, beside the template's own."""
     found = (package for definition in configuration.definitions for package in definition.migrations)

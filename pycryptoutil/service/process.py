@@ -34,6 +34,7 @@ WATCH_SECONDS = 0.2  # how often the barrier's state is looked at
 RETRY_SECONDS = 2.0
 GRACE_SECONDS = 5.0  # beyond the drain's own timeout
 EXIT_FORCED = 1
+EXIT_STARTUP = 4
 
 log = structlog.get_logger()
 
@@ -157,6 +158,8 @@ class Process:
         tenant, written = bootstrap.bootstrap(self._database, self._barrier, data_dir)
         if written is not None:
             log.info("first start: an administrator was made", file=str(written))
+        if shares := self._barrier.status().shares_file:  # written by this process, just now
+            log.warning("unseal shares were made: give each to a keeper, then delete the file", file=shares)
         self._upkeep.publish_head_key()
         return {name: app.build(tenant) for name, app in self._apps.items()}
 
@@ -166,7 +169,15 @@ class Process:
         self._open = True
 
     def _announce(self) -> None:
-        """Every listener is ready: tell whoever waits for that."""
+        """Every listener is ready: tell whoever waits for that, or end if that is not possible."""
+        try:
+            self._tell_ready()
+        except (Fault, OSError) as error:
+            log.error("cannot tell that the suite is ready", exc_info=error)  # noqa: TRY400
+            self._code = EXIT_STARTUP
+            self._end()
+
+    def _tell_ready(self) -> None:
         addresses = {name: self._address(app) for name, app in self._apps.items()}
         bundle = self._trust_bundle()
         self._announced = True

@@ -83,6 +83,13 @@ def test_data_directory_that_cannot_be(tmp_path: Path) -> None:
     assert refused(suite, 4).startswith("error: data directory /proc/nowhere is not writable: ")
 
 
+def test_ready_file_that_cannot_be(tmp_path: Path) -> None:
+    suite = make_suite(tmp_path)
+    wanted = tmp_path / "config.yaml" / "ready.json"
+    suite.arguments = [wanted if part == suite.ready_file else part for part in suite.arguments]
+    assert refused(suite, exits.STARTUP).startswith(f"error: ready-file {wanted} cannot be written: ")
+
+
 def test_database_of_a_newer_version(suite: StartSuite, tmp_path: Path) -> None:
     running = suite(tmp_path)
     assert running.stop() == 0
