@@ -7,7 +7,7 @@ use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, PqdsaKeyPair};
 use zeroize::Zeroizing;
 
-use crate::algorithms::{KeyAlgorithm, SignatureAlgorithm, rsa_size};
+use crate::algorithms::{Curve, Hash, KeyAlgorithm, MlDsa, SignatureAlgorithm, oid, rsa_size};
 use crate::der::{self, INTEGER, OCTET_STRING, Reader, SEQUENCE};
 use crate::error::{CoreError, Result};
 
@@ -139,10 +139,13 @@ impl PrivateKey {
         }
     }
 
-    /// Whether one signature takes so long (over 200 µs) that other threads should run meanwhile.
+    /// Whether one signature takes so long (over 200 µs, or near it) that other threads should run meanwhile.
     pub const fn is_slow(&self) -> bool {
-        matches!(self.algorithm, KeyAlgorithm::Rsa(_) | KeyAlgorithm::MlDsa(_))
-            || matches!(self.algorithm, KeyAlgorithm::Ec(curve) if !matches!(curve, crate::algorithms::Curve::P256))
+        match self.algorithm {
+            KeyAlgorithm::Rsa(_) | KeyAlgorithm::Ec(Curve::P521) => true,
+            KeyAlgorithm::Ec(_) | KeyAlgorithm::Ed25519 => false,
+            KeyAlgorithm::MlDsa(level) => !matches!(level, MlDsa::Level44),
+        }
     }
 }
 
@@ -160,7 +163,7 @@ impl PublicKey {
         }
         let algorithm = spki_algorithm(spki)?;
         let default = match algorithm {
-            KeyAlgorithm::Rsa(_) => SignatureAlgorithm::RsaPkcs1(crate::algorithms::Hash::Sha256),
+            KeyAlgorithm::Rsa(_) => SignatureAlgorithm::RsaPkcs1(Hash::Sha256),
             KeyAlgorithm::Ec(curve) => SignatureAlgorithm::Ecdsa(curve.hash()),
             KeyAlgorithm::Ed25519 => SignatureAlgorithm::Ed25519,
             KeyAlgorithm::MlDsa(level) => SignatureAlgorithm::MlDsa(level),
@@ -204,9 +207,9 @@ pub fn public_key_bits(spki: &[u8]) -> Result<&[u8]> {
 fn spki_algorithm(spki: &[u8]) -> Result<KeyAlgorithm> {
     let key = public_key_bits(spki)?;
     let mut identifier = Reader::new(Reader::new(der::single(spki, SEQUENCE)?).expect(SEQUENCE)?.value);
-    let oid = identifier.expect(der::OID)?.value;
-    let bits = if oid == crate::algorithms::oid::RSA { modulus_bits(key)? } else { 0 };
-    KeyAlgorithm::from_identifier(oid, identifier.rest(), bits)
+    let algorithm = identifier.expect(der::OID)?.value;
+    let bits = if algorithm == oid::RSA { modulus_bits(key)? } else { 0 };
+    KeyAlgorithm::from_identifier(algorithm, identifier.rest(), bits)
 }
 
 /// OneAsymmetricKey ::= SEQUENCE { version INTEGER, AlgorithmIdentifier, OCTET STRING, … } (RFC 5958 section 2)
@@ -218,8 +221,8 @@ fn pkcs8_algorithm(document: &[u8]) -> Result<KeyAlgorithm> {
     }
     let mut identifier = Reader::new(fields.expect(SEQUENCE)?.value);
     fields.expect(OCTET_STRING)?;
-    let oid = identifier.expect(der::OID)?.value;
-    KeyAlgorithm::from_identifier(oid, identifier.rest(), 0)
+    let algorithm = identifier.expect(der::OID)?.value;
+    KeyAlgorithm::from_identifier(algorithm, identifier.rest(), 0)
 }
 
 /// RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } (RFC 8017 appendix A.1.1)
