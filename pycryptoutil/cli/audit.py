@@ -95,8 +95,9 @@ def verify(
     as_json: bool,
 ) -> None:
     """Prove every chain, event by event, and the signatures of its heads: exit code 9 names what is broken."""
-    from pycryptoutil.service import audit as chains
     from pycryptoutil_protocols.faults import Fault, FaultKind
+
+    from pycryptoutil.service import audit as chains
 
     rows, broken = [], ""
     with _opened(inputs, ready_file) as (configuration, database):

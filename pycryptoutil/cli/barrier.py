@@ -82,7 +82,7 @@ def rotate(administrator: Administrator, level: str, service: str) -> None:
         output.write_json(state)
         return
     click.echo(f"rotated {level}")
-    if state.get("shares_file"):
+    if level == "unseal" and state.get("shares_file"):
         click.echo(f"new shares are in {state['shares_file']}: hand them out, then delete it")
 
 

@@ -1,7 +1,7 @@
 """The administrator's client: finds the running suite, authenticates, and tells failures in one line.
 
-A suite is found by ``--ready-file`` or by ``--url``, ``--ca-bundle`` and ``--credentials``; failing both by their variables,
-``PYCRYPTOUTIL_READY_FILE`` first; failing those by ``.dev/ready.json``, which ``make run`` writes.
+A suite is found by ``--ready-file`` or by ``--url``, ``--ca-bundle`` and ``--credentials``; failing both by their
+variables, ``PYCRYPTOUTIL_READY_FILE`` first; failing those by ``.dev/ready.json``, which ``make run`` writes.
 """
 
 from __future__ import annotations
@@ -327,7 +327,10 @@ def administrator_options(command: Callable[Concatenate[Administrator, P], R]) -
     )
     @click.option("--url", envvar="PYCRYPTOUTIL_URL", help="Base URL of the service, instead of a ready-file.")
     @click.option(
-        "--ca-bundle", type=click.Path(path_type=Path), envvar="PYCRYPTOUTIL_CA_BUNDLE", help="Trust bundle, if not the ready-file's."
+        "--ca-bundle",
+        type=click.Path(path_type=Path),
+        envvar="PYCRYPTOUTIL_CA_BUNDLE",
+        help="Trust bundle, if not the ready-file's.",
     )
     @click.option(
         "--credentials",

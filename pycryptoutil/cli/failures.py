@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import traceback
 
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
 from pycryptoutil.cli import exits
 from pycryptoutil.cli.exits import CommandError
 from pycryptoutil.errors import ConfigurationError, CoreError, StartupError
-from pycryptoutil_protocols.faults import Fault, FaultKind
 
 _CODES = {
     FaultKind.UNAUTHENTICATED: exits.DENIED,

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.crypto.keys import PrivateKey, PublicKey
 from pycryptoutil.service import store
 from pycryptoutil.storage import SYSTEM_TENANT, Database, Reader, audit
 from pycryptoutil.storage.audit import AuditRecord, SignedHead, Verified
-from pycryptoutil_protocols.faults import Fault, FaultKind
 
 ALGORITHM = "ed25519"
 PUBLIC_KEY_FILE = "audit-head.pem"

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import structlog
+from pycryptoutil_protocols.faults import Fault
 
 from pycryptoutil.clock import SystemClock
 from pycryptoutil.errors import ConfigurationError, StartupError
@@ -26,7 +27,6 @@ from pycryptoutil.service.config import Configuration
 from pycryptoutil.service.control import Message
 from pycryptoutil.service.process import EXIT_STARTUP, Role, serve
 from pycryptoutil.service.sockets import Sockets
-from pycryptoutil_protocols.faults import Fault
 
 EXIT_CONFIGURATION = 3
 

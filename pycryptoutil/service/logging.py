@@ -18,12 +18,12 @@ from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
+from pycryptoutil_protocols.faults import Fault
 
 from pycryptoutil.clock import Clock, SystemClock
 from pycryptoutil.errors import ConfigurationError, CoreError, StartupError
 from pycryptoutil.service.redaction import redact_text, redact_value
 from pycryptoutil.service.settings import LoggingSettings
-from pycryptoutil_protocols.faults import Fault
 
 LEVELS: Mapping[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50, "exception": 40}
 MAX_FRAMES = 30

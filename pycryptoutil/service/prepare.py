@@ -6,12 +6,13 @@ import os
 import stat
 from pathlib import Path
 
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
 from pycryptoutil.barrier import Barrier, SealedColumn
 from pycryptoutil.clock import Clock, SystemClock
 from pycryptoutil.errors import StartupError
 from pycryptoutil.service.config import Configuration
 from pycryptoutil.storage import Database, migrate
-from pycryptoutil_protocols.faults import Fault, FaultKind
 
 
 def data_directory(path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
+from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import SystemClock
@@ -25,7 +26,6 @@ from pycryptoutil.service.ready import ServiceAddress
 from pycryptoutil.service.sockets import Sockets
 from pycryptoutil.service.tenants import default_tenant_id
 from pycryptoutil.storage import Database
-from pycryptoutil_protocols.faults import Fault, FaultKind
 
 if TYPE_CHECKING:
     from pycryptoutil.service.app import ServiceApp  # it imports Twisted: after the fork only

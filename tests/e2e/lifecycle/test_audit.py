@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.cli import exits
@@ -18,7 +19,6 @@ from pycryptoutil.service.settings import BarrierSettings
 from pycryptoutil.service.upkeep import Upkeep, tasks
 from pycryptoutil.storage import Database, migrate
 from pycryptoutil.storage.audit import AuditEvent, append
-from pycryptoutil_protocols.faults import Fault, FaultKind
 from tests.support.suite import run_cli
 
 

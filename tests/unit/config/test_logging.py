@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import structlog
+from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.clock import FixedClock
 from pycryptoutil.service import logging
 from pycryptoutil.service.redaction import MASK, redact_text, redact_value
 from pycryptoutil.service.settings import LoggingSettings
-from pycryptoutil_protocols.faults import Fault, FaultKind
 
 
 class Lines:
