@@ -18,6 +18,7 @@ from pycryptoutil.authority.profile import Profile
 MAX_SIZE: Final = 64 * 1024
 _MAX_DEPTH: Final = 8
 _MAX_NODES: Final = 4000
+_Loader: Final[type[Any]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it was built in
 _Location = tuple[int | str, ...]
 
 
@@ -44,7 +45,7 @@ def _compose(document: str | bytes, source: str) -> yaml.Node:
     try:
         if sum(1 for _ in _bounded_events(document, source)) == 0:
             raise _invalid(f"{source}: is empty")
-        root = yaml.compose(document, yaml.SafeLoader)
+        root = yaml.compose(document, _Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise _invalid(f"{source}:{line}: is not YAML: {error.problem or 'syntax error'}") from None
@@ -58,7 +59,7 @@ def _compose(document: str | bytes, source: str) -> yaml.Node:
 def _bounded_events(document: str | bytes, source: str) -> Iterator[yaml.Event]:
     """Walk the events first: aliases could blow up, and depth and size are limited before anything is built."""
     depth = 0
-    for count, event in enumerate(yaml.parse(document, yaml.SafeLoader)):
+    for count, event in enumerate(yaml.parse(document, _Loader)):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
             raise _invalid(f"{source}:{line}: aliases are not accepted")

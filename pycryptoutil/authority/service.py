@@ -42,6 +42,7 @@ from pycryptoutil.http.paging import decode_cursor
 from pycryptoutil.storage import SYSTEM_TENANT, Database, audit
 from pycryptoutil.storage.audit import AuditEvent
 
+_MAX_LABEL: Final = 200
 _UNFINISHED_AFTER: Final = timedelta(hours=1)
 _FIXED_PROFILES: Final = frozenset({"root-ca", "intermediate-ca", "ocsp-responder"})
 _GENERATED_BY_DEFAULT: Final = ("EC-P256", "RSA", "EC-P384", "EC-P521", "Ed25519", "ML-DSA-65")
@@ -137,23 +138,37 @@ class CertificateAuthorityService:
     # -- labels and profiles -------------------------------------------------------------------------------------------
 
     def resolve_label(self, tenant_id: str | None, label: str) -> Label:
-        """Return what a URL's label means: ``''``, ``profile``, ``ca`` or ``ca:profile``; Fault(NOT_FOUND).
+        """Return what a URL's label means; Fault(NOT_FOUND).
 
-        A profile's own name always works, under the default CA. ``/`` and ``~`` separate like ``:``.
+        ``''``, ``profile``, ``ca``, ``ca:profile`` or ``tenant:ca:profile``, where each part may be empty for the
+        default. A profile's own name always works, under the default CA. ``/`` and ``~`` separate like ``:``.
         """
-        tenant = tenant_id or self._default_tenant_id
-        default = self._room.settings.default_profile
+        parts = label.replace("/", ":").replace("~", ":").split(":") if len(label) <= _MAX_LABEL else []
+        match parts:
+            case [one]:
+                owner, ca, profile = "", "", one
+            case [ca, profile]:
+                owner = ""
+            case [owner, ca, profile]:
+                pass
+            case _:
+                raise _no_label(label)
+        tenant = self._tenant(owner, label) if owner else tenant_id or self._default_tenant_id
         with self._room.database.read(tenant) as reader:
             rows = store.all_authorities(reader)
-            known = {row.name for row in rows}
-            ca, separator, profile = label.replace("/", ":").replace("~", ":").partition(":")
-            if not separator and label not in known:
-                ca, profile = "", label
-            profile = profile or default
-            if len(label) > 200 or not self._profile_exists(store.profile_documents(reader), profile):
-                text = "there is no such label"
-                raise Fault(FaultKind.NOT_FOUND, f"no label {label[:200]!r}", text)
+            if len(parts) == 1 and any(row.name == label for row in rows):
+                ca, profile = label, ""
+            profile = profile or self._room.settings.default_profile
+            if not self._profile_exists(store.profile_documents(reader), profile):
+                raise _no_label(label)
         return Label(tenant, self._room.find(rows, ca).name, profile)
+
+    def _tenant(self, name: str, label: str) -> str:
+        with self._room.database.read(SYSTEM_TENANT) as reader:
+            found = store.find_tenant(reader, name)
+        if found is None:
+            raise _no_label(label)
+        return found
 
     @staticmethod
     def _profile_exists(documents: Mapping[str, str], name: str) -> bool:
@@ -329,6 +344,10 @@ class CertificateAuthorityService:
             with self._room.database.unit_of_work(tenant_id) as uow:
                 certificate_store.forget_repeats(uow, now)
                 certificate_store.fail_reserved(uow, now - _UNFINISHED_AFTER)
+
+
+def _no_label(label: str) -> Fault:
+    return Fault(FaultKind.NOT_FOUND, f"no label {label[:_MAX_LABEL]!r}", "there is no such label")
 
 
 def after_cursor(cursor: str) -> tuple[datetime, str] | None:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
+    or_,
     select,
     text,
     update,
@@ -34,6 +35,7 @@ from sqlalchemy import (
 from pycryptoutil.authority.model import AuthorityKind, AuthorityStatus
 from pycryptoutil.barrier import SealedColumn
 from pycryptoutil.storage import Instant, Json, Reader, UnitOfWork
+from pycryptoutil.storage.schema import tenants
 
 metadata = MetaData()
 _SERIAL: Final = 40  # 20 octets in hex (RFC 5280 section 4.1.2.2)
@@ -322,6 +324,20 @@ def authorities_by_subject(reader: Reader, subject: str) -> list[AuthorityRow]:
 def tenants_with_authorities(reader: Reader) -> list[str]:
     """Return every tenant that has a CA; the reader must be the system tenant's."""
     return list(reader.execute(select(authorities.c.tenant_id).distinct().order_by(authorities.c.tenant_id)).scalars())
+
+
+def find_tenant(reader: Reader, name: str) -> str | None:
+    """Return the active tenant of this name or id; the reader must be the system tenant's."""
+    found: str | None = (
+        reader.execute(
+            select(tenants.c.tenant_id)
+            .where(or_(tenants.c.name == name, tenants.c.tenant_id == name), tenants.c.status == "active")
+            .limit(1)
+        )
+        .scalars()
+        .first()
+    )
+    return found
 
 
 def insert_authority(uow: UnitOfWork, row: AuthorityRow) -> None:

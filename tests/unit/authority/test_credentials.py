@@ -140,6 +140,20 @@ def test_a_pattern_of_common_names_allows_no_mailbox(shared: World) -> None:
     shared.service.issue(TENANT, order("sensor-4@example.com"), WHO)
 
 
+def test_a_user_id_is_a_name_too(shared: World) -> None:
+    made = shared.service.credential_add(
+        TENANT, CredentialOrder("tls-client", names=NamePatterns(common_name=("alice",))), WHO
+    )
+
+    def order(user: str) -> IssueOrder:
+        request = csr(cn="alice", subject=((NameOID.USER_ID, user),))
+        return IssueOrder(csr=request, profile="tls-client", credential=made.credential)
+
+    with pytest.raises(Fault, match="does not allow the user id 'root'"):
+        shared.service.issue(TENANT, order("root"), WHO)
+    shared.service.issue(TENANT, order("alice"), WHO)
+
+
 def test_what_postgresql_cannot_write_is_the_peers_mistake(world: World) -> None:
     with pytest.raises(Fault) as caught:
         world.service.credential_get(TENANT, "a\0b")

@@ -19,6 +19,7 @@ from pycryptoutil.authority import (
     RevocationReason,
     store,
 )
+from pycryptoutil.storage.schema import tenants
 from tests.support.authority import OTHER_TENANT, TENANT, World, csr, open_world
 from tests.support.databases import Databases
 from tests.unit.authority.conftest import PACKAGES
@@ -198,13 +199,30 @@ def test_labels(world: World) -> None:
     ):
         found = service.resolve_label(None, label)
         assert (found.tenant_id, found.authority, found.profile) == (TENANT, *expected)
-    for label in ("nobody", "nobody:device", "issuing:nobody", ":", "x" * 300, "a:b:c"):
-        if label == ":":
-            assert service.resolve_label(None, label).profile == "tls-server"
-            continue
+    assert service.resolve_label(None, ":").profile == "tls-server"
+    for label in ("nobody", "nobody:device", "issuing:nobody", "x" * 300, "nobody::device", "a:b:c:d"):
         with pytest.raises(Fault) as caught:
             service.resolve_label(None, label)
         assert caught.value.kind is FaultKind.NOT_FOUND
+
+
+def test_a_label_names_a_tenant(world: World) -> None:
+    now = world.clock.now()
+    for tenant_id, name, status in ((OTHER_TENANT, "acme", "active"), ("e" * 32, "gone", "disabled")):
+        with world.database.unit_of_work(tenant_id) as uow:
+            values = {"tenant_id": tenant_id, "name": name, "status": status, "created_at": now, "updated_at": now}
+            uow.execute(tenants.insert(), values)
+    world.service.first_start(OTHER_TENANT)
+    for label, profile in (
+        ("acme:issuing:device", "device"),
+        ("acme::", "tls-server"),
+        (f"{OTHER_TENANT}~~", "tls-server"),
+    ):
+        found = world.service.resolve_label(None, label)
+        assert (found.tenant_id, found.authority, found.profile) == (OTHER_TENANT, "issuing", profile)
+    with pytest.raises(Fault) as caught:
+        world.service.resolve_label(None, "gone::")
+    assert caught.value.kind is FaultKind.NOT_FOUND
 
 
 def test_a_ca_near_its_end_issues_shorter_certificates(world: World) -> None:
