@@ -131,9 +131,11 @@ def check_credential(credential: Credential, subject: Name, names: tuple[San, ..
             why = " (the credential does not allow wildcards)" if name.wildcard and not patterns.wildcards else ""
             raise refused(f"{name}: the credential does not allow this name{why}")
     values = {name.value for name in names}
-    for text in subject.common_names:
-        if text not in values and not credential_allows_common_name(patterns, text):
-            raise refused(f"the credential does not allow the common name {text!r}", "subject")
+    for kind, oid in (("common name", oids.COMMON_NAME), ("user id", ATTRIBUTES["UID"])):
+        for text in subject.find(oid):
+            # a UID says who somebody is just as a common name does: servers log in by it
+            if text not in values and not credential_allows_common_name(patterns, text):
+                raise refused(f"the credential does not allow the {kind} {text!r}", "subject")
     for text in subject.find(ATTRIBUTES["emailAddress"]):
         # patterns of common names speak of no mailbox: device-* must not allow device-@any.example
         if text not in values and not credential_allows_mailbox(patterns, text):
