@@ -165,7 +165,7 @@ def check_name_constraints(names: Sequence[San], constraints: Subtrees) -> None:
             raise refused(f"{name}: has no host name, and this CA is constrained by hosts")
         if permitted and not any(_within(name, base) for base in permitted):
             raise refused(f"{name}: is outside of what this CA may certify")
-        if any(_within(name, base) for base in excluded):
+        if any(_within(name, base) or _reaches(name, base) for base in excluded):
             raise refused(f"{name}: is among what this CA may not certify")
 
 
@@ -185,6 +185,12 @@ def _within(name: San, base: bytes) -> bool:
     if name.kind == "dns":
         return host == text.removeprefix(".") or host.endswith("." + text.removeprefix("."))
     return host.endswith(text) if text.startswith(".") else host == text
+
+
+def _reaches(name: San, base: bytes) -> bool:
+    """Tell whether a wildcard stands for the very name that is excluded."""
+    excluded = base.decode("ascii", "replace").lower()
+    return name.wildcard and excluded.partition(".")[2] == name.value.removeprefix("*.")
 
 
 def _named_host(uri: str) -> str:

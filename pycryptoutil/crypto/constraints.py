@@ -45,7 +45,7 @@ def _names_of(certificate: x509.Certificate) -> list[x509.GeneralName]:
 def _check_name(
     name: x509.GeneralName, permitted: Iterable[x509.GeneralName], excluded: Iterable[x509.GeneralName]
 ) -> None:
-    if any(type(subtree) is type(name) and _within(name, subtree) for subtree in excluded):
+    if any(type(subtree) is type(name) and (_within(name, subtree) or _reaches(name, subtree)) for subtree in excluded):
         raise _refused("a name in an excluded subtree")
     same = [subtree for subtree in permitted if type(subtree) is type(name)]
     if same and not any(_within(name, subtree) for subtree in same):
@@ -78,6 +78,13 @@ def _within(name: x509.GeneralName, subtree: x509.GeneralName) -> bool:
             return inner[: len(outer)] == outer
         case _:
             raise _refused("a constraint on a form of name that is not supported")
+
+
+def _reaches(name: x509.GeneralName, subtree: x509.GeneralName) -> bool:
+    """Tell whether a wildcard stands for the very host that is excluded, which is then excluded no more."""
+    if not (isinstance(name, x509.DNSName) and isinstance(subtree, x509.DNSName) and name.value.startswith("*.")):
+        return False
+    return subtree.value.lower().rstrip(".").partition(".")[2] == name.value[2:].lower().rstrip(".")
 
 
 def _host_within(host: str, subtree: str, *, bare: bool) -> bool:

@@ -254,3 +254,21 @@ def test_constraints_look_at_the_host_of_a_uri(uri: str, said: str) -> None:
     with pytest.raises(Fault) as caught:
         extensions.check_name_constraints((name,), limits)
     assert said in caught.value.public
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("dns:*.example.com", False),  # it would be good for secret.example.com
+        ("dns:*.a.example.com", True),
+        ("dns:*.secret.example.com", False),
+        ("dns:open.example.com", True),
+    ],
+)
+def test_a_wildcard_reaches_no_excluded_name(name: str, allowed: bool) -> None:
+    limits = extensions.Subtrees(excluded=((2, b"secret.example.com"),))
+    if allowed:
+        extensions.check_name_constraints((parse_name(name),), limits)
+        return
+    with pytest.raises(Fault, match="may not certify"):
+        extensions.check_name_constraints((parse_name(name),), limits)

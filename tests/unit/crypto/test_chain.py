@@ -238,6 +238,13 @@ def test_name_constraints(name: x509.GeneralName, subtree: x509.GeneralName, ins
             assert raised.value.kind is FaultKind.UNAUTHENTICATED
 
 
+def test_a_wildcard_that_reaches_an_excluded_host_is_refused() -> None:
+    excluded = x509.NameConstraints(None, [DNS("secret.example.test")])
+    constrained(x509.SubjectAlternativeName([DNS("*.a.example.test")]), excluded)
+    with pytest.raises(Fault):
+        constrained(x509.SubjectAlternativeName([DNS("*.example.test")]), excluded)
+
+
 def test_constraints_of_other_forms_do_not_bind() -> None:
     constrained(x509.SubjectAlternativeName([DNS("a.test")]), x509.NameConstraints([MAIL("example.test")], None))
 
