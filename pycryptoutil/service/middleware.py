@@ -11,6 +11,7 @@ import enum
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import structlog
@@ -336,12 +337,22 @@ def answer_conditionally(_edge: Edge, exchange: Exchange) -> None:
         wanted = [one.strip().removeprefix("W/") for one in ",".join(headers.get_all("if-none-match")).split(",")]
         fresh = bool(etag) and ("*" in wanted or etag.removeprefix("W/") in wanted)
     else:
-        fresh = "last-modified" in own and own["last-modified"] == headers.get("if-modified-since")
+        fresh = _not_modified_since(own.get("last-modified", ""), headers.get("if-modified-since"))
     if fresh:
         if not isinstance(response.body, bytes) and hasattr(response.body, "close"):
             response.body.close()
         kept = {"etag", "cache-control", "expires", "last-modified", "vary", "content-location", "set-cookie"}
         exchange.response = Response(304, headers=tuple(item for item in response.headers if item[0].lower() in kept))
+
+
+def _not_modified_since(modified: str, since: str) -> bool:
+    """Compare two HTTP dates; what is no date is ignored (RFC 9110 section 13.1.3)."""
+    if not modified or modified == since:
+        return bool(modified)
+    try:
+        return parsedate_to_datetime(modified) <= parsedate_to_datetime(since)
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def add_security_headers(edge: Edge, exchange: Exchange) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 from hashlib import sha256
 from typing import Any, Final
 
@@ -22,29 +22,29 @@ _CRL_MAX_AGE: Final = 300
 _CERTIFICATE_MAX_AGE: Final = 86400
 
 
-def fast_crl(state: Any, request: Request, parameters: Mapping[str, str]) -> Response | None:
+def fast_crl(state: Any, _request: Request, parameters: Mapping[str, str]) -> Response | None:
     """Answer with the CRL in memory, on the reactor; None: a worker must."""
     crls: CrlService = state.crl
     found = crls.cached(parameters["ca"])
-    return None if found is None else _crl(found, request, state.clock.now())
+    return None if found is None else _crl(found, state.clock.now())
 
 
-def crl(context: Context, request: Request) -> Response:
+def crl(context: Context, _request: Request) -> Response:
     """Answer with the CA's current CRL."""
     crls: CrlService = context.state.crl
-    return _crl(crls.current(context.parameters["ca"]), request, context.resources.clock.now())
+    return _crl(crls.current(context.parameters["ca"]), context.resources.clock.now())
 
 
-def certificate(context: Context, request: Request) -> Response:
+def certificate(context: Context, _request: Request) -> Response:
     """Answer with the CA's certificate, DER."""
     chain = context.state.authority.public_chain(context.parameters["ca"])
-    return _certificate(chain[0], CERTIFICATE_TYPE, request)
+    return _certificate(chain[0], CERTIFICATE_TYPE)
 
 
-def bundle(context: Context, request: Request) -> Response:
+def bundle(context: Context, _request: Request) -> Response:
     """Answer with the CA's certificate and its issuers' up to the root, as certificates-only CMS."""
     chain = context.state.authority.public_chain(context.parameters["ca"])
-    return _certificate(cms.encode_certs_only(chain, in_order=False), f"{BUNDLE_TYPE}; smime-type=certs-only", request)
+    return _certificate(cms.encode_certs_only(chain, in_order=False), f"{BUNDLE_TYPE}; smime-type=certs-only")
 
 
 def faults(fault: Fault, request: Request) -> Response:
@@ -65,7 +65,7 @@ def faults(fault: Fault, request: Request) -> Response:
     return Response(status, text.encode(), "text/plain; charset=utf-8", headers)
 
 
-def _crl(document: CrlDocument, request: Request, now: datetime) -> Response:
+def _crl(document: CrlDocument, now: datetime) -> Response:
     left = int((document.head.next_update - now).total_seconds())
     max_age = max(0, min(_CRL_MAX_AGE, left))
     headers = (
@@ -74,31 +74,10 @@ def _crl(document: CrlDocument, request: Request, now: datetime) -> Response:
         ("expires", format_datetime(document.head.next_update, usegmt=True)),
         ("cache-control", f"max-age={max_age}, public, no-transform, must-revalidate"),
     )
-    if unchanged(request, document.etag, document.head.this_update):
-        return Response(304, b"", "", headers)
     return Response(200, document.der, CRL_TYPE, headers)
 
 
-def _certificate(body: bytes, media_type: str, request: Request) -> Response:
+def _certificate(body: bytes, media_type: str) -> Response:
     etag = f'"{sha256(body).hexdigest()[:40]}"'
     headers = (("etag", etag), ("cache-control", f"max-age={_CERTIFICATE_MAX_AGE}, public, no-transform"))
-    if unchanged(request, etag, None):
-        return Response(304, b"", "", headers)
     return Response(200, body, media_type, headers)
-
-
-def unchanged(request: Request, etag: str, modified: datetime | None) -> bool:
-    """Evaluate If-None-Match, or without one If-Modified-Since (RFC 9110 section 13.2.2)."""
-    if request.method not in {"GET", "HEAD"}:
-        return False
-    if "if-none-match" in request.headers:
-        tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match").split(",")}
-        return etag in tags or "*" in tags
-    since = request.headers.get("if-modified-since")
-    if not since or modified is None:
-        return False
-    try:
-        asked = parsedate_to_datetime(since)
-    except (ValueError, OverflowError):
-        return False
-    return asked.tzinfo is not None and modified <= asked

@@ -35,7 +35,7 @@ def fast(state: Any, request: Request, parameters: Mapping[str, str]) -> Respons
     else:
         asked = request.raw_path
     found = ocsp.cached((parameters["ca"], asked))
-    return None if found is None else _response(found, request)
+    return None if found is None else _response(found)
 
 
 def post(context: Context, request: Request) -> Response:
@@ -46,16 +46,14 @@ def post(context: Context, request: Request) -> Response:
         )
     ca = context.parameters["ca"]
     ocsp: OcspService = context.state.ocsp
-    return _response(ocsp.respond(ca, request.body, (ca, request.body)), request)
+    return _response(ocsp.respond(ca, request.body, (ca, request.body)))
 
 
 def get(context: Context, request: Request) -> Response:
     """Answer a GET, whose path carries the request in base64."""
     ca = context.parameters["ca"]
     ocsp: OcspService = context.state.ocsp
-    return _response(
-        ocsp.respond(ca, codec.decode_get(encoded_part(request.raw_path)), (ca, request.raw_path)), request
-    )
+    return _response(ocsp.respond(ca, codec.decode_get(encoded_part(request.raw_path)), (ca, request.raw_path)))
 
 
 def encoded_part(raw_path: str) -> str:
@@ -72,8 +70,5 @@ def faults(fault: Fault, _request: Request) -> Response:
     return Response(200, error_response(fault), caching.CONTENT_TYPE, headers)
 
 
-def _response(answer: OcspAnswer | Presigned, request: Request) -> Response:
-    headers = answer.headers
-    if answer.etag and request.method == "GET" and answer.etag in request.headers.get("if-none-match"):
-        return Response(304, b"", "", headers)
-    return Response(200, answer.der, caching.CONTENT_TYPE, headers)
+def _response(answer: OcspAnswer | Presigned) -> Response:
+    return Response(200, answer.der, caching.CONTENT_TYPE, answer.headers)
