@@ -47,7 +47,7 @@ run: setup ## Start the suite under .dev/, run the live tour, go on serving
 .PHONY: test
 test: setup ## Run every test but interop
 	cargo test --quiet --release --locked --no-default-features
-	$(PYTEST) -m "not interop" $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile -m "not interop" $(ARGS)
 
 .PHONY: check
 check: setup ## Format, lint, types, import rules, OpenAPI drift
@@ -56,7 +56,8 @@ check: setup ## Format, lint, types, import rules, OpenAPI drift
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cargo fmt --check
-	cargo clippy --release --locked --all-targets --no-default-features -- -D warnings
+	cargo clippy --quiet --release --locked --all-targets --no-default-features -- -D warnings
+	cargo clippy --quiet --release --locked --lib -- -D warnings
 	$(BIN)/pycryptoutil openapi --check docs/openapi
 	$(BIN)/python tests/support/house_rules.py
 
