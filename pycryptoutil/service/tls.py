@@ -124,9 +124,15 @@ def tls_info(connection: SSL.Connection, *, reactor: Any) -> TlsInfo:
         first = crypto.dump_certificate(crypto.FILETYPE_ASN1, leaf)
         rest = (crypto.dump_certificate(crypto.FILETYPE_ASN1, one) for one in connection.get_peer_cert_chain() or ())
         chain = (first, *(one for one in rest if one != first))[:MAX_CHAIN]
+    # RFC 9266 section 4.2: before TLS 1.3 only the extended master secret makes a binding this connection's own
+    unique = connection.get_protocol_version() >= SSL.TLS1_3_VERSION or (
+        openssl.SSL_get_extms_support(connection._ssl) == 1  # noqa: SLF001
+    )
     binding = connection.export_keying_material(*CHANNEL_BINDING)
 
     def export(label: bytes, length: int) -> bytes:
+        if not unique:
+            raise LookupError("no extended master secret")
         if (label, length) == CHANNEL_BINDING:
             return binding
         if isInIOThread():  # type: ignore[no-untyped-call]

@@ -335,6 +335,27 @@ def test_client_policies(serve: Serve, tmp_path: Path, authority: Made, policy: 
     assert verified == str(asked and verifies)
 
 
+def bound(_context: object, request: Request) -> Response:
+    assert request.tls is not None
+    try:
+        return Response(200, request.tls.export(b"EXPORTER-Channel-Binding", 32).hex().encode(), "text/plain")
+    except LookupError:
+        return Response(200, b"none", "text/plain")
+
+
+@pytest.mark.parametrize("extended", [True, False])
+def test_no_channel_binding_without_the_extended_master_secret(serve: Serve, tmp_path: Path, extended: bool) -> None:
+    route = Route("bound", ("GET",), "/bound", bound, gate=Gate.PROTOCOL)
+    served = serve(route, tls=TlsSettings(minimum_version="1.2"))
+    made = context(trust_bundle(tmp_path))
+    made.maximum_version = ssl.TLSVersion.TLSv1_2
+    if not extended:
+        made.options |= 1  # SSL_OP_NO_EXTENDED_MASTER_SECRET
+    with Client(served.port, made) as client:
+        client.send(head("GET", "/bound"))
+        assert (len(client.read().body) == 64) is extended
+
+
 def test_a_bundle_never_switches_the_policy(serve: Serve, tmp_path: Path, authority: Made) -> None:
     bundle = tmp_path / "clients.pem"
     bundle.write_bytes(authority.pem)
