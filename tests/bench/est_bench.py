@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pycryptoutil.clock import SystemClock
-from tests.support.authority import csr, new_key
+from tests.support.authority import csr
 from tests.support.pki import EST, Ca
 from tests.support.suite import Suite, make_suite
 
@@ -59,9 +59,9 @@ def requests(suite: Suite) -> list[bytes]:
     """Make requests for as many certificates, whole with their header fields."""
     username, password = Ca(suite).credential("tls-server")
     basic = base64.b64encode(f"{username}:{password}".encode()).decode()
-    key, made = new_key(), []
+    made = []
     for number in range(REQUESTS):
-        body = base64.encodebytes(csr(f"n{number}.example.test", key=key))
+        body = base64.encodebytes(csr(f"n{number}.example.test"))
         head = (
             f"POST {EST}/simpleenroll HTTP/1.1\r\nHost: ca.example.test\r\nAuthorization: Basic {basic}\r\n"
             f"Content-Type: application/pkcs10\r\nContent-Length: {len(body)}\r\n\r\n"
