@@ -102,7 +102,7 @@ class Issuance:
 
     @property
     def repeat_digest(self) -> str:
-        """What makes two requests the same: requester, CA, profile, request and idempotency key."""
+        """What makes two requests the same: requester, CA, profile, all that is asked for, and idempotency key."""
         order = self.order
         request = order.csr or order.spki or b""
         parts = (
@@ -112,6 +112,7 @@ class Issuance:
             hashlib.sha256(request).digest(),
             (order.subject or "").encode(),
             "\n".join(order.sans).encode(),
+            f"{order.not_before} {order.not_after} {order.must_staple}".encode(),
             order.idempotency_key.encode(),
         )
         return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hexdigest()

@@ -332,6 +332,8 @@ def test_a_repeat_with_the_same_key_gets_the_same_certificate(world: World) -> N
         dataclasses.replace(order, csr=csr("a.example.com")),
         dataclasses.replace(order, sans=("dns:b.example.com",)),
         dataclasses.replace(order, profile="internal-tls"),
+        dataclasses.replace(order, not_after=NOW + timedelta(days=9)),
+        dataclasses.replace(order, must_staple=True),
     ):
         assert world.service.issue(TENANT, other, WHO).der != first.der
     assert world.service.issue(TENANT, order, "user:somebody-else").der != first.der
