@@ -9,6 +9,7 @@ from typing import Self, TypeAlias
 from pycryptoutil import _core
 from pycryptoutil.crypto import policy
 from pycryptoutil.crypto.keys import PrivateKey
+from pycryptoutil.crypto.timing import timed
 
 SingleStatus: TypeAlias = tuple[bytes, int, int, int, int, int, bytes]
 """(CertID DER, 0 good 1 revoked 2 unknown, revoked at, reason or -1, thisUpdate, nextUpdate or 0, singleExtensions);
@@ -62,7 +63,7 @@ class KeySigner:
 
     def sign(self, data: bytes) -> bytes:
         """Sign ``data``; ECDSA signatures are DER (RFC 3279 section 2.2.3)."""
-        return self._key.sign(self._algorithm, data)
+        return timed("sign", self._key.sign, self._algorithm, data)
 
     def __repr__(self) -> str:
         return f"KeySigner({self._key.algorithm}, {self._algorithm})"
@@ -75,6 +76,10 @@ class CertificateSigner(_core.CertificateSigner):
         """``issuer`` is its DER Name."""
         return super().__new__(cls, signer.key, signer.signature_algorithm, issuer)
 
+    def sign(self, tbs: bytes) -> bytes:
+        """Return the DER Certificate over exactly these bytes."""
+        return timed("sign-certificate", super().sign, tbs)
+
 
 class OcspSigner(_core.OcspSigner):
     """Builds and signs the OCSP responses of one responder (RFC 6960 section 4.2.1), named by its key."""
@@ -82,6 +87,12 @@ class OcspSigner(_core.OcspSigner):
     def __new__(cls, signer: KeySigner, certificates: Sequence[bytes]) -> Self:
         """``certificates``: DER, sent along, the responder's own first; empty when the CA itself answers."""
         return super().__new__(cls, signer.key, signer.signature_algorithm, certificates)
+
+    def sign(
+        self, singles: Sequence[SingleStatus], produced_at: int, nonce: bytes | None = None, extensions: bytes = b""
+    ) -> bytes:
+        """Return a whole DER OCSPResponse."""
+        return timed("sign-ocsp", super().sign, singles, produced_at, nonce, extensions)
 
 
 def build_crl(
@@ -96,8 +107,16 @@ def build_crl(
 
     Times are Unix seconds; ``extensions`` is DER SEQUENCE OF Extension. Memory peaks near the size of the result.
     """
-    return _core.build_crl(
-        signer.key, signer.signature_algorithm, issuer, this_update, next_update, extensions, entries
+    return timed(
+        "sign-crl",
+        _core.build_crl,
+        signer.key,
+        signer.signature_algorithm,
+        issuer,
+        this_update,
+        next_update,
+        extensions,
+        entries,
     )
 
 
@@ -111,8 +130,17 @@ def build_crl_file(
     entries: Iterable[CrlEntry | bytes],
 ) -> int:
     """Write the same to a file in bounded memory, durable and renamed into place; return its length in octets."""
-    return _core.build_crl_file(
-        path, signer.key, signer.signature_algorithm, issuer, this_update, next_update, extensions, entries
+    return timed(
+        "sign-crl",
+        _core.build_crl_file,
+        path,
+        signer.key,
+        signer.signature_algorithm,
+        issuer,
+        this_update,
+        next_update,
+        extensions,
+        entries,
     )
 
 

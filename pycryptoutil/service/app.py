@@ -18,6 +18,7 @@ from twisted.internet.task import LoopingCall
 
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
+from pycryptoutil.crypto import timing
 from pycryptoutil.http.message import Listener, Request, Response
 from pycryptoutil.http.route import Gate, Route
 from pycryptoutil.service import admin, ready, sockets
@@ -30,7 +31,7 @@ from pycryptoutil.service.exchange import Edge, Phase
 from pycryptoutil.service.health import Check, Health
 from pycryptoutil.service.hooks import ProcessHooks
 from pycryptoutil.service.listeners import HttpListener
-from pycryptoutil.service.metrics import Metrics
+from pycryptoutil.service.metrics import CRYPTO, Metrics
 from pycryptoutil.service.middleware import check_route
 from pycryptoutil.service.pipeline import Dispatcher
 from pycryptoutil.service.router import Router
@@ -285,6 +286,7 @@ class ServiceApp:
 
     def listen(self) -> None:
         """Accept connections; until ``enter`` business requests are answered 503."""
+        timing.observe_by(CRYPTO.observe)
         self._pool.start()
         self._admin_pool.start()
         for listener in self.listeners.values():
