@@ -19,7 +19,7 @@ from pycryptoutil.service.settings import BarrierSettings
 from pycryptoutil.service.upkeep import Upkeep, tasks
 from pycryptoutil.storage import Database, migrate
 from pycryptoutil.storage.audit import AuditEvent, append
-from tests.support.suite import run_cli
+from tests.support.suite import call_cli
 
 
 class Installation:
@@ -58,7 +58,7 @@ class Installation:
 
     def verify(self, *options: str | Path) -> tuple[int, str]:
         self.database.close()
-        done = run_cli("audit", "verify", "--data-dir", self.data, *options)
+        done = call_cli("audit", "verify", "--data-dir", self.data, *options)
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout + done.stderr
 
@@ -116,7 +116,7 @@ def test_tail_cut_off_with_its_signatures_is_betrayed_by_a_kept_head(installatio
     installation.sign()
     installation.database.close()
     kept = installation.data / "kept.jsonl"
-    done = run_cli("audit", "heads", "--data-dir", installation.data)
+    done = call_cli("audit", "heads", "--data-dir", installation.data)
     assert done.returncode == 0, done.stderr
     kept.write_text(done.stdout)
     connection = installation.intrude()
@@ -156,12 +156,12 @@ def test_export_streams_every_event(installation: Installation) -> None:
     for number in range(3):
         installation.event(f"pet-{number}")
     installation.database.close()
-    done = run_cli("audit", "export", "--data-dir", installation.data, "--tenant", installation.tenant)
+    done = call_cli("audit", "export", "--data-dir", installation.data, "--tenant", installation.tenant)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["target"] for event in events[-3:]] == ["pet-0", "pet-1", "pet-2"]
     for earlier, later in itertools.pairwise(events):
         assert later["previous_hash"] == earlier["hash"]
-    after = run_cli(
+    after = call_cli(
         "audit",
         "export",
         "--data-dir",
@@ -175,7 +175,7 @@ def test_export_streams_every_event(installation: Installation) -> None:
 
 
 def test_nothing_to_verify(tmp_path: Path) -> None:
-    done = run_cli("audit", "verify", "--data-dir", tmp_path / "nowhere")
+    done = call_cli("audit", "verify", "--data-dir", tmp_path / "nowhere")
     assert done.returncode == exits.NOT_FOUND
     assert "holds no database" in done.stderr
     assert not (tmp_path / "nowhere").exists()

@@ -18,7 +18,7 @@ import yaml
 from pycryptoutil.cli import exits
 from pycryptoutil.clock import SystemClock
 from pycryptoutil.service.control import REPEAT_SECONDS
-from tests.support.suite import StartSuite, Suite, run_cli, until
+from tests.support.suite import StartSuite, Suite, call_cli, until
 
 
 def test_ready_file_is_exactly_as_promised(suite: StartSuite, tmp_path: Path) -> None:
@@ -209,21 +209,21 @@ def test_hangup_with_broken_configuration_changes_nothing(suite: StartSuite, tmp
 def test_config_commands(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("profile: dev\n")
-    done = run_cli("config", "check", "--config", file, "--json")
+    done = call_cli("config", "check", "--config", file, "--json")
     assert json.loads(done.stdout)["profile"] == "dev"
-    rows = json.loads(run_cli("config", "show", "--config", file, "--json", "--changed").stdout)
+    rows = json.loads(call_cli("config", "show", "--config", file, "--json", "--changed").stdout)
     assert {"key": "barrier.mode", "value": "dev", "origin": "profile dev"} in rows
     assert all(row["origin"] != "default" for row in rows)
 
 
 def test_database_commands(tmp_path: Path) -> None:
     options = ("--data-dir", str(tmp_path / "data"), "--profile", "test", "--json")
-    behind = run_cli("db", "current", *options)
+    behind = call_cli("db", "current", *options)
     assert behind.returncode == exits.STARTUP
     assert "run 'pycryptoutil db upgrade'" in behind.stderr
-    applied = json.loads(run_cli("db", "upgrade", *options).stdout)["applied"]
+    applied = json.loads(call_cli("db", "upgrade", *options).stdout)["applied"]
     assert applied
-    assert json.loads(run_cli("db", "upgrade", *options).stdout)["applied"] == []
-    now = run_cli("db", "current", *options)
+    assert json.loads(call_cli("db", "upgrade", *options).stdout)["applied"] == []
+    now = call_cli("db", "current", *options)
     assert now.returncode == 0
     assert {row["revision"] for row in json.loads(now.stdout)} <= set(applied)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.suite import StartSuite, Suite, run_cli, until
+from tests.support.suite import StartSuite, Suite, call_cli, until
 
 SHAMIR = {"barrier": {"mode": "shamir", "shares": 3, "threshold": 2}}
 
@@ -80,7 +80,7 @@ def test_rotation_over_the_command_line(suite: StartSuite, tmp_path: Path) -> No
 def test_keys_can_be_made_before_the_first_start(suite: StartSuite, tmp_path: Path) -> None:
     data, config = tmp_path / "data", tmp_path / "init.yaml"
     config.write_text("barrier: {mode: shamir, shares: 3, threshold: 2}\n")
-    done = run_cli("barrier", "init", "--profile", "test", "--data-dir", data, "--config", config)
+    done = call_cli("barrier", "init", "--profile", "test", "--data-dir", data, "--config", config)
     assert done.returncode == 0, done.stderr
     assert "3 shares are in" in done.stdout
     running = suite(tmp_path, extra_config=SHAMIR)

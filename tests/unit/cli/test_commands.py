@@ -10,7 +10,7 @@ import pytest
 
 from pycryptoutil import cli
 from pycryptoutil.cli import exits
-from tests.support.suite import environment, run_cli
+from tests.support.suite import call_cli, environment
 
 
 def run(*arguments: str) -> int:
@@ -105,7 +105,7 @@ def test_failures_are_one_line_with_a_code(
 def test_config_show_masks_and_tells_origins(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_text("logging:\n  level: debug\n")
-    done = run_cli("config", "show", "--config", file, "--json", CRYPTOUTIL_DATABASE_URL="postgresql://u:hunter2@h/d")
+    done = call_cli("config", "show", "--config", file, "--json", CRYPTOUTIL_DATABASE_URL="postgresql://u:hunter2@h/d")
     assert done.returncode == 0, done.stderr
     assert "hunter2" not in done.stdout + done.stderr
     assert f'"origin": "{file}:2"' in done.stdout
