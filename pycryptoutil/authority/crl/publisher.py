@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import secrets
 import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,7 +19,8 @@ from pycryptoutil.authority import store
 from pycryptoutil.authority.crl import generate
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.crl.store import FULL, CrlHead, CrlRow, Scope
-from pycryptoutil.authority.model import AuthorityKind
+from pycryptoutil.authority.model import AuthorityKind, RevocationEvent
+from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.room import Room
 from pycryptoutil.authority.store import AuthorityRow
 from pycryptoutil.crypto.signer import KeySigner, build_crl
@@ -33,6 +36,8 @@ _LEASE_WAIT: Final = 0.2
 _FRESH_FOR: Final = 5.0
 _REST: Final = 5.0  # times what the last one took
 _MAX_CACHED_BYTES: Final = 256 << 20
+_LOOK_AT_ALL: Final = 30.0  # seconds; schedules are in hours
+_EVERYBODYS: Final = frozenset({FaultKind.UNAVAILABLE, FaultKind.SEALED, FaultKind.STORAGE_FULL})
 _CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
 _log = logging.getLogger(__name__)
@@ -54,7 +59,8 @@ class CrlDocument:
 class CrlService:
     """The CRLs of every CA of the installation; shared by all threads of a process."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, watch: RevocationWatch | None = None) -> None:
+        """With ``watch`` a CA is looked at when something was revoked; without one, at every tick."""
         self._database = room.database
         self._barrier = room.barrier
         self._clock = room.clock
@@ -65,7 +71,13 @@ class CrlService:
         self._generating = threading.Lock()
         self._cache: dict[str, CrlDocument] = {}
         self._checked = float("-inf")
+        self._watch = watch
+        self._dirty: set[str] = set()
+        self._places: dict[str, tuple[str, AuthorityRow]] = {}
+        self._looked: float | None = None  # at every CA, monotonic
         self._not_before: dict[str, float] = {}  # CA id → monotonic: a long list is not made anew at every revocation
+        if watch is not None:
+            watch.subscribe(self._heard)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -103,27 +115,72 @@ class CrlService:
     # -- making --------------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Make what is due, and forget what another replica has replaced. Run every :data:`TICK` seconds."""
+        """Make what is due, and forget what another replica has replaced. Run every :data:`TICK` seconds.
+
+        Every CA is looked at now and then; in between only those that the revocation log speaks of, and those whose
+        CRL is kept in memory.
+        """
         started = self._clock.monotonic()
-        with self._database.read(SYSTEM_TENANT) as reader:
-            tenants = store.tenants_with_authorities(reader)
+        concerned = self._concerned(started)
         numbers: dict[str, int] = {}
-        for tenant_id in tenants:
+        for tenant_id, row in concerned:
             with self._database.read(tenant_id) as reader:
-                rows = store.all_authorities(reader)
-                heads = {row.id: crl_store.newest_head(reader, row.id) for row in rows}
-                events = {row.id: crl_store.latest_event_of(reader, row.id) for row in rows}
-            for row in rows:
-                head = heads[row.id]
-                if self._due(row, head, events[row.id]) and not self._barrier.sealed:
-                    head = self._make_if_free(tenant_id, row) or head
-                if head is not None:
-                    numbers[row.public_id] = head.number
+                head, latest = crl_store.newest_head(reader, row.id), crl_store.latest_event_of(reader, row.id)
+            if self._due(row, head, latest):
+                head = self._try_to_make(tenant_id, row) or head
+                if self._due(row, head, latest):
+                    self._changed([row.id])  # another replica is at it, or it rests: look again
+            if head is not None:
+                numbers[row.public_id] = head.number
         with self._lock:
             for public_id, document in tuple(self._cache.items()):
                 if numbers.get(public_id) != document.head.number:
                     del self._cache[public_id]
         self._checked = started
+
+    def _concerned(self, now: float) -> list[tuple[str, AuthorityRow]]:
+        """Return the CAs to look at, with their tenants."""
+        with self._lock:
+            wanted, self._dirty = self._dirty, set()
+            whole = self._watch is None or self._looked is None or now - self._looked >= _LOOK_AT_ALL
+            if not whole:
+                wanted |= {document.head.authority_id for document in self._cache.values()}
+        if whole or not wanted <= self._places.keys():
+            self._places = self._all_authorities()
+            self._looked = now
+            wanted = set(self._places)
+        return [self._places[authority_id] for authority_id in self._places if authority_id in wanted]
+
+    def _all_authorities(self) -> dict[str, tuple[str, AuthorityRow]]:
+        found: dict[str, tuple[str, AuthorityRow]] = {}
+        with self._database.read(SYSTEM_TENANT) as reader:
+            tenants = store.tenants_with_authorities(reader)
+        for tenant_id in tenants:
+            with self._database.read(tenant_id) as reader:
+                found |= {row.id: (tenant_id, row) for row in store.all_authorities(reader)}
+        return found
+
+    def _heard(self, events: Sequence[RevocationEvent] | None) -> None:
+        if events is None:
+            self._looked = None
+        else:
+            self._changed({event.authority_id for event in events})
+
+    def _changed(self, authority_ids: Iterable[str]) -> None:
+        with self._lock:
+            self._dirty |= set(authority_ids)
+
+    def _try_to_make(self, tenant_id: str, row: AuthorityRow) -> CrlHead | None:
+        """Make one CA's CRL; what keeps this one from being made keeps no other."""
+        if self._barrier.sealed:
+            return None
+        try:
+            return self._make_if_free(tenant_id, row)
+        except Fault as fault:
+            if fault.kind in _EVERYBODYS:
+                raise
+            _log.error("no CRL of %s: %s", row.name, fault.detail)
+            return None
 
     def publish(self, tenant_id: str, authority_id: str, actor: str) -> CrlDocument:
         """Make and publish a CRL now; Fault(BUSY) while another replica does not finish doing so."""
@@ -131,6 +188,9 @@ class CrlService:
             row = store.authority_by_id(reader, authority_id)
         if row is None:
             raise Fault(FaultKind.NOT_FOUND, f"no CA {authority_id}", "there is no such certificate authority")
+        if self._clock.now() >= row.not_after:
+            text = "the certificate authority has expired: its last CRL stays"
+            raise Fault(FaultKind.CONFLICT, f"{row.name}: {text}", text)
         with self._generating:
             for _ in range(_LEASE_ATTEMPTS):
                 if self._take_lease(tenant_id, row):
@@ -194,7 +254,8 @@ class CrlService:
             _log.info("CRL %d of %s published with %d entries", number, row.name, made.head.entries)
             return CrlDocument(made.head, made.der)
         finally:
-            self._give_lease(tenant_id, row)
+            with contextlib.suppress(Fault):  # it runs out by itself
+                self._give_lease(tenant_id, row)
 
     def _interval(self) -> timedelta:
         return timedelta(hours=self._settings.crl_refresh_hours)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +28,8 @@ _MAX_RESPONDERS: Final = 1000
 _REFRESH_SOON: Final = 120.0
 _REFRESH_BATCH: Final = 256
 _NO_STORE: Final = (("cache-control", "no-store"),)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,7 @@ class OcspService:
         wanted = exchange.serials(request, responder.issuer, self._policy)
         generation = self.cache.generation
         statuses = self._known_statuses(responder, wanted)
-        now = self._clock.now()
-        answer = exchange.answer(request, responder.issuer, statuses, now, self._policy)
+        answer = exchange.answer(request, responder.issuer, statuses, self._clock.now(), self._policy_of(responder))
         der = responder.signer.sign(answer.singles, answer.produced_at, answer.nonce, answer.extensions)
         if answer.nonce is not None:
             return OcspAnswer(der, _NO_STORE)
@@ -132,7 +134,15 @@ class OcspService:
                 rows = store.all_authorities(reader)
             for row in rows:
                 if row.not_after > self._clock.now():
-                    hierarchy.renew_signer(self._room, tenant_id, row.id)
+                    self._renew_one(tenant_id, row)
+
+    def _renew_one(self, tenant_id: str, row: store.AuthorityRow) -> None:
+        try:
+            hierarchy.renew_signer(self._room, tenant_id, row.id)
+        except Fault as fault:  # one CA's trouble keeps no other from its signer
+            if fault.kind in {FaultKind.UNAVAILABLE, FaultKind.SEALED, FaultKind.STORAGE_FULL}:
+                raise
+            _log.error("no new OCSP signer for %s: %s", row.name, fault.detail)
 
     def forget(self) -> None:
         """Let go of keys and responses: the barrier was sealed."""
@@ -163,6 +173,11 @@ class OcspService:
             cert_id=cert_id,
         )
 
+    def _policy_of(self, responder: Responder) -> exchange.Policy:
+        """Let no response outlive the certificate that signs it."""
+        left = int(self._left(responder))
+        return self._policy if left >= self._policy.validity else replace(self._policy, validity=left)
+
     def _left(self, responder: Responder) -> float:
         return max(0.0, (responder.expires - self._clock.now()).total_seconds())
 
@@ -186,7 +201,7 @@ class OcspService:
         statuses = self._statuses(responder, tuple(int(one.serial, 16) for one in group))
         known = [(one, statuses[int(one.serial, 16)]) for one in group if int(one.serial, 16) in statuses]
         singles, produced_at = exchange.presign(
-            [(one.cert_id, status) for one, status in known], self._clock.now(), self._policy
+            [(one.cert_id, status) for one, status in known], self._clock.now(), self._policy_of(responder)
         )
         signed = responder.signer.sign_many(singles, produced_at)
         for (old, _), single, der in zip(known, singles, signed, strict=True):

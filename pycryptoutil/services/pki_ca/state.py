@@ -41,5 +41,12 @@ def build(resources: Resources) -> State:
     protector = KeyProtector(authority, clock)
     room = authority.room
     return State(
-        authority, OcspService(room, watch), CrlService(room), watch, clock, settings, protector, SshService(room)
+        authority,
+        OcspService(room, watch),
+        CrlService(room, watch),
+        watch,
+        clock,
+        settings,
+        protector,
+        SshService(room),
     )

@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pycryptoutil.clock import SystemClock
 from tests.support.authority import csr, new_key
 from tests.support.pki import EST, PKCS10, Ca, Enrolled, certificate_of, keep, key_pem
+from tests.support.suite import until
 
 
 @pytest.fixture
@@ -280,6 +281,17 @@ def test_a_revoked_certificate(ca: Ca, credential: tuple[str, str], tmp_path: Pa
     held = ca.enrol(tmp_path, credential, "a.example.test")
     ca.revoke(held.serial)
     refused(ca, post(ca, b64(csr("a.example.test")), operation, client=showing(ca, held)), 401)
+
+
+def test_an_expired_certificate(ca: Ca, tmp_path: Path) -> None:
+    key = new_key()
+    end = SystemClock().now() + dt.timedelta(seconds=2)
+    made = ca.issue("tls-server", csr("e.example.test", key=key), not_after=end.isoformat())
+    held = keep(tmp_path, x509.load_pem_x509_certificate(made["certificate"].encode()), key)
+    body = b64(csr("e.example.test"))
+    until(lambda: post(ca, body, "simplereenroll", client=showing(ca, held)).status_code == 403, "it has expired", 15)
+    for operation in ("simpleenroll", "simplereenroll", "serverkeygen"):
+        refused(ca, post(ca, body, operation, client=showing(ca, held)), 403, "expired")
 
 
 def test_a_certificate_on_hold_renews_after_its_release(ca: Ca, credential: tuple[str, str], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from cryptography import x509 as cx
 from cryptography.hazmat.primitives.asymmetric import ec
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
-from pycryptoutil.authority.crl import CrlDocument
+from pycryptoutil.authority.crl import CrlDocument, CrlService
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.model import RevocationReason
 from pycryptoutil.storage import lease
@@ -242,3 +242,59 @@ def test_an_unknown_ca_has_no_crl(house: House) -> None:
     with pytest.raises(Fault) as caught:
         house.crls.current("nobody")
     assert caught.value.kind is FaultKind.NOT_FOUND
+
+
+def test_with_a_watch_only_what_changed_is_looked_at_and_nothing_is_missed(house: House, make_house: MakeHouse) -> None:
+    crls = CrlService(house.room, house.watch)
+    house.watch.poll()
+    crls.tick()  # the first look: both CAs get their CRL
+    first = {name: crls.head(TENANT, house.authority_id(name)) for name in ("root", "issuing")}
+    assert all(first.values())
+    issued = house.issue()
+    make_house().revoke(issued.serial)
+    house.clock.advance(1)
+    house.watch.poll()
+    crls.tick()
+    assert issued.serial in serials(crls.of_authority(TENANT, house.authority_id()))
+    assert crls.head(TENANT, house.authority_id("root")) == first["root"]
+    # somebody else holds the lease: the revocation is remembered until it is on a list
+    other = house.issue("b.example.test")
+    house.revoke(other.serial)
+    with house.room.database.unit_of_work(TENANT) as uow:
+        assert lease.acquire(uow, f"crl:{house.authority_id()}", "another", 10)
+    house.watch.poll()
+    crls.tick()
+    assert other.serial not in serials(crls.of_authority(TENANT, house.authority_id()))
+    house.clock.advance(11)
+    crls.tick()
+    assert other.serial in serials(crls.of_authority(TENANT, house.authority_id()))
+    # what is in memory is compared with what another replica has published
+    assert crls.current("issuing").head == crls.head(TENANT, house.authority_id())
+    publish(make_house())
+    crls.tick()
+    assert crls.cached("issuing") is None
+    # and the schedule is kept without any revocation
+    house.clock.advance(25 * 3600)
+    crls.tick()
+    second = crls.head(TENANT, house.authority_id("root"))
+    assert second is not None
+    assert first["root"] is not None
+    assert second.number > first["root"].number
+
+
+def test_one_ca_whose_key_cannot_be_opened_keeps_no_other_from_its_crl(house: House) -> None:
+    with house.room.database.unit_of_work(TENANT) as uow:
+        uow.execute("UPDATE authorities SET sealed_key = :junk WHERE name = 'root'", {"junk": b"junk"})
+    house.crls.tick()
+    assert house.crls.head(TENANT, house.authority_id("root")) is None
+    assert house.crls.head(TENANT, house.authority_id("issuing")) is not None
+
+
+def test_an_expired_ca_publishes_nothing_new(house: House) -> None:
+    document = publish(house)
+    house.clock.advance(3653 * 86400)
+    house.crls.tick()
+    assert house.crls.of_authority(TENANT, house.authority_id()).der == document.der
+    with pytest.raises(Fault) as caught:
+        publish(house)
+    assert caught.value.kind is FaultKind.CONFLICT

@@ -286,3 +286,12 @@ def test_a_revoked_signer_signs_no_more(house: House) -> None:
     assert second != first
     house.ocsp.renew()
     assert signer() == second
+
+
+def test_no_response_outlives_the_certificate_that_signs_it(make_house: MakeHouse) -> None:
+    house = make_house(ocsp_signer_days=1, ocsp_validity_hours=240)
+    issued = house.issue()
+    answer = ask(house, issued)
+    signer = cx.load_der_x509_certificate(answer.certificates[0])
+    assert answer.singles[0].next_update is not None
+    assert house.clock.now() < answer.singles[0].next_update <= signer.not_valid_after_utc
