@@ -94,10 +94,12 @@ class Exchange:
     __slots__ = (
         "abandoned",
         "body",
+        "door",
         "extra_headers",
         "fast",
         "fault",
         "framed_length",
+        "label",
         "match",
         "max_body",
         "mount",
@@ -111,9 +113,13 @@ class Exchange:
         "started",
     )
 
-    def __init__(self, request: Request, match: Match | None, framed_length: int | None, started: float) -> None:
+    def __init__(
+        self, request: Request, match: Match | None, framed_length: int | None, started: float, label: str = ""
+    ) -> None:
         self.request = request
         self.match = match
+        self.label = label  # the listener's name
+        self.door = match.resource.door if match else ""
         self.side = match.resource.side if match else None  # whose door the path is behind, if it exists
         self.framed_length = framed_length  # of the body; None when chunked
         self.started = started

@@ -363,7 +363,7 @@ def add_security_headers(edge: Edge, exchange: Exchange) -> None:
     tls = exchange.request.listener is not Listener.PLAIN and edge.settings.profile != "dev"
     side = exchange.side
     names = tuple([name for name, _ in response.headers])
-    key = (side.name if side is not None else "", tls, names)
+    key = (exchange.door, tls, names)
     block = _BLOCKS.get(key)
     if block is None:
         if len(_BLOCKS) > 1024:
@@ -410,7 +410,7 @@ def record(edge: Edge, exchange: Exchange) -> None:
     seconds = edge.clock.monotonic() - exchange.started
     name = exchange.mount.route.name if exchange.mount else "unmatched"
     method = request.method if exchange.mount else "other"
-    key = (request.listener.name, method, name)
+    key = (exchange.label or request.listener.name, method, name)
     statistics = edge.metrics.routes.get(key)
     if statistics is None:
         statistics = edge.metrics.route(*key)

@@ -52,8 +52,11 @@ class Dispatcher:
             return given
         return f"{self._prefix}-{next(self._ids):x}"
 
-    def open(self, head: Head, body: bytes, listener: Listener, peer: str, tls: TlsInfo | None) -> Exchange:
-        """Begin, with the body if it is here already; there is a response if an entry step refused."""
+    def open(self, head: Head, body: bytes, listener: Listener, label: str, peer: str, tls: TlsInfo | None) -> Exchange:
+        """Begin, with the body if it is here already; there is a response if an entry step refused.
+
+        ``label`` is the listener's name, read once: reading it off an enum is slow.
+        """
         edge, fields = self.edge, head.fields
         request = Request(
             head.method,
@@ -68,7 +71,7 @@ class Dispatcher:
             self._now(),
             tls,
         )
-        exchange = Exchange(request, self._find[listener.name](head.path), fields.length, self._monotonic())
+        exchange = Exchange(request, self._find[label](head.path), fields.length, self._monotonic(), label)
         self.in_flight += 1
         try:
             for step in ENTRY:
@@ -125,7 +128,7 @@ class Dispatcher:
     def timed_out(self, exchange: Exchange) -> Exchange:
         """Give up waiting for a worker: return another exchange, with the 503; what the worker brings is dropped."""
         exchange.abandoned = True
-        other = Exchange(exchange.request, exchange.match, exchange.framed_length, exchange.started)
+        other = Exchange(exchange.request, exchange.match, exchange.framed_length, exchange.started, exchange.label)
         other.mount, other.extra_headers, other.principal = exchange.mount, exchange.extra_headers, self.edge.anonymous
         fault = Fault(FaultKind.UNAVAILABLE, "request timeout", _TIMED_OUT, retry_after=5)
         other.fault = fault

@@ -52,13 +52,14 @@ class Resource:
     side: Side
     faults: FaultEncoder | None  # the path's own error form, if it has one
     allow: str  # the value of Allow
+    door: str  # the side's name: reading it off an enum is slow
 
     @classmethod
     def of(cls, pattern: str, methods: Mapping[str, Mount]) -> Resource:
         """Put together what is mounted at one path; all of it is behind the same door."""
         side = next(iter(methods.values())).side
         faults = next((mount.route.faults for mount in methods.values() if mount.route.faults), None)
-        return cls(pattern, methods, side, faults, ", ".join(sorted({*methods, "OPTIONS"})))
+        return cls(pattern, methods, side, faults, ", ".join(sorted({*methods, "OPTIONS"})), side.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """HTTP/1.1 over a Twisted transport: the only file that turns bytes of a socket into requests, and answers into bytes.
 
-``twisted.web`` was measured first (docs/adr/0001-http-adapter.md): its empty answer alone costs four times a bare
+``twisted.web`` was measured first (docs/adr/http-adapter.md): its empty answer alone costs four times a bare
 protocol's. One connection reads one request at a time, so pipelined requests are answered in order; while an answer is
 being made the rest waits in a bounded buffer, and a peer that does not read its answers is not read from.
 """
@@ -56,6 +56,7 @@ class HttpConnection(Protocol):
         self.factory = factory
         self._dispatcher = dispatcher = factory.dispatcher
         self._listener = factory.listener
+        self._label = factory.listener.name
         self._limits = factory.limits
         self._encoder = factory.encoder
         self._peer = peer
@@ -219,7 +220,9 @@ class HttpConnection(Protocol):
         else:  # nothing, or small and here already
             body = buffer[begin : begin + length]
             self._buffer = buffer[begin + length :]
-        self._exchange = exchange = self._dispatcher.open(head, body, self._listener, self._peer, self._tls)
+        self._exchange = exchange = self._dispatcher.open(
+            head, body, self._listener, self._label, self._peer, self._tls
+        )
         if not whole:
             self._begin_body(exchange, head)
         elif exchange.response is not None:

@@ -88,9 +88,7 @@ def main() -> None:
     first: list[tenants.FirstCredentials] = []
     tenant = tenants.bootstrap(database, Hasher(barrier.pepper), clock, first.append)
     # the limiter counts, but one client must be able to measure more than an ordinary one may ask
-    generous = RateLimitSettings(
-        per_address=1e6, address_burst=1_000_000, per_principal=1e6, principal_burst=1_000_000
-    )
+    generous = RateLimitSettings(per_address=1e6, address_burst=1_000_000, per_principal=1e6, principal_burst=1_000_000)
     settings = ServiceSettings(profile="test", rate_limit=generous)
     access = Access.build(settings, database, barrier, clock, tenant)
     edge = Edge(
