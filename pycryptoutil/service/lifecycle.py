@@ -87,6 +87,11 @@ def _supervise(configuration: Configuration, bound: Sockets) -> int:
             ready.write(ready_file, ready.describe(configuration, services, Path(message.trust_bundle)))
         log.info("ready", workers=count, services=sorted(message.services))
 
+    def close_sockets() -> None:
+        """While one process has a socket open, who connects waits in its queue, for nobody."""
+        for opened in bound.values():
+            opened.close()
+
     timeout = max(settings.limits.shutdown_timeout for settings in configuration.services.values())
     _load_before_fork()
     try:
@@ -97,6 +102,7 @@ def _supervise(configuration: Configuration, bound: Sockets) -> int:
             shutdown_timeout=timeout,
             on_ready=announce,
             on_reload=lambda: _reload_logging(configuration),
+            on_stop=close_sockets,
         ).run()
     finally:
         if ready_file is not None:

@@ -59,6 +59,7 @@ class Supervisor:
         shutdown_timeout: float,
         on_ready: Callable[[Message], None],
         on_reload: Callable[[], None] = lambda: None,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         self._workers = [_Worker(number) for number in range(count)]
         self._main = main
@@ -66,6 +67,7 @@ class Supervisor:
         self._shutdown_timeout = shutdown_timeout
         self._on_ready = on_ready
         self._on_reload = on_reload
+        self._on_stop = on_stop
         self._selector = selectors.DefaultSelector()
         self._announced = False
         self._first_ready: Message | None = None
@@ -130,6 +132,7 @@ class Supervisor:
             self._stopping_since = self._clock.monotonic()
             self._failure = code
             self._stop_signals = max(self._stop_signals, 1)
+            self._on_stop()
             self._kill_all(signal.SIGTERM)
 
     def _kill_all(self, number: signal.Signals) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import ssl
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +17,18 @@ from tests.support.suite import StartSuite, Suite, until
 def workers(running: Suite) -> dict[int, int]:
     """Return worker number → pid, the newest of each."""
     return {line["worker"]: line["pid"] for line in running.logs() if line["event"] == "worker started"}
+
+
+def refused(where: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(where).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def client_context(running: Suite) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=running.ready["trust_bundle"])
 
 
 @pytest.fixture
@@ -76,3 +91,16 @@ def test_both_workers_answer(two: Suite) -> None:
     for _ in range(40):
         assert two.api().get("principals", headers={"Connection": "close"}).status_code == 200
     assert two.stop() == 0
+
+
+def test_draining_workers_refuse_connections(two: Suite) -> None:
+    address = urlsplit(two.ready["services"]["pki-ca"]["public"])
+    where = (address.hostname or "", address.port or 0)
+    with socket.create_connection(where) as busy:  # keeps a worker draining: it has begun a request
+        tls = client_context(two).wrap_socket(busy, server_hostname="localhost")
+        tls.sendall(b"GET /service/api/v1/health HTTP/1.1\r\n")
+        os.kill(two.pid, signal.SIGTERM)
+        until(lambda: refused(where), "the port is closed, not just unattended")
+        tls.sendall(b"Host: localhost\r\n\r\n")
+        assert tls.recv(100).startswith(b"HTTP/1.1 ")
+    assert two.wait() == 0
