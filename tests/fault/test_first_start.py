@@ -34,7 +34,6 @@ def test_killed_again_and_again_at_the_first_start(suite: StartSuite, tmp_path: 
     running = suite(tmp_path, "pki-ca", database_url=database_url, wait=False)
     data = running.data_dir
     steps = (  # how far it is allowed to come: seen from outside, so that a slow machine is killed at the same places
-        data.exists,
         lambda: (data / "pycryptoutil.db").exists() or database_url,
         (data / "unseal.key").exists,
         (data / "admin.json").exists,
