@@ -58,7 +58,7 @@ check: setup ## Format, lint, types, import rules, OpenAPI drift
 	cargo fmt --check
 	cargo clippy --quiet --release --locked --all-targets --no-default-features -- -D warnings
 	cargo clippy --quiet --release --locked --lib -- -D warnings
-	$(BIN)/pycryptoutil openapi --check docs/openapi
+	$(BIN)/pycryptoutil openapi --check
 	$(BIN)/python tests/support/house_rules.py
 
 .PHONY: format
@@ -67,7 +67,7 @@ format: setup ## Format Python and Rust
 
 .PHONY: openapi
 openapi: setup ## Write docs/openapi/*.json anew
-	$(BIN)/pycryptoutil openapi --write docs/openapi
+	$(BIN)/pycryptoutil openapi docs/openapi
 
 .PHONY: interop
 interop: setup ## Run the suite against curl, openssl, gnutls, strongSwan and pkilint

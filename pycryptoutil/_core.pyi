@@ -5,9 +5,28 @@ from collections.abc import Iterable, Sequence
 from typing import Self, final
 
 __all__ = [
-    "BUILD_DIGEST", "FIPS", "CertificateSigner", "OcspSigner", "PrivateKey", "PublicKey", "SymmetricKey", "aead_decrypt",
-    "aead_encrypt", "aes_kw_unwrap", "aes_kw_wrap", "bench_sha256", "bench_sign_loop", "build_crl", "build_crl_file",
-    "check_crl_entries", "constant_time_equal", "encode_crl_entries", "hkdf", "hmac", "shamir_combine", "shamir_split",
+    "BUILD_DIGEST",
+    "FIPS",
+    "CertificateSigner",
+    "OcspSigner",
+    "PrivateKey",
+    "PublicKey",
+    "SymmetricKey",
+    "aead_decrypt",
+    "aead_encrypt",
+    "aes_kw_unwrap",
+    "aes_kw_wrap",
+    "bench_sha256",
+    "bench_sign_loop",
+    "build_crl",
+    "build_crl_file",
+    "check_crl_entries",
+    "constant_time_equal",
+    "encode_crl_entries",
+    "hkdf",
+    "hmac",
+    "shamir_combine",
+    "shamir_split",
 ]
 
 BUILD_DIGEST: str  # hex SHA-256 over the Rust sources the binary was built from
@@ -65,7 +84,9 @@ class SymmetricKey:
         """algorithm: sha256 | sha384 | sha512"""
     def export(self) -> bytes: ...
 
-def aead_encrypt(algorithm: str, key: bytes, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes: ...  # aes-128-gcm aes-192-gcm aes-256-gcm
+def aead_encrypt(
+    algorithm: str, key: bytes, nonce: bytes, plaintext: bytes, aad: bytes
+) -> bytes: ...  # aes-128-gcm aes-192-gcm aes-256-gcm
 def aead_decrypt(algorithm: str, key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes: ...
 def aes_kw_wrap(kek: bytes, key: bytes) -> bytes: ...
 def aes_kw_unwrap(kek: bytes, wrapped: bytes) -> bytes: ...
@@ -91,7 +112,9 @@ class OcspSigner:
     """Builds and signs basic OCSP responses (RFC 6960 section 4.2.1) by key hash."""
     def __new__(cls, key: PrivateKey, signature_algorithm: str, certificates: Sequence[bytes]) -> Self:
         """certificates: DER, put into BasicOCSPResponse.certs (empty for a CA-signed response)."""
-    def sign(self, singles: Sequence[_SingleStatus], produced_at: int, nonce: bytes | None = None, extensions: bytes = b"") -> bytes:
+    def sign(
+        self, singles: Sequence[_SingleStatus], produced_at: int, nonce: bytes | None = None, extensions: bytes = b""
+    ) -> bytes:
         """A whole DER OCSPResponse. extensions: DER of further responseExtensions, concatenated Extension values."""
     def sign_many(self, singles: Sequence[_SingleStatus], produced_at: int) -> list[bytes]:
         """One response for each, on every core, with the GIL released once."""
@@ -101,8 +124,13 @@ class OcspSigner:
 _SingleStatus = tuple[bytes, int, int, int, int, int, bytes]
 
 def build_crl(
-    key: PrivateKey, signature_algorithm: str, issuer: bytes, this_update: int, next_update: int,
-    extensions: bytes, entries: Iterable[_CrlEntry | bytes],
+    key: PrivateKey,
+    signature_algorithm: str,
+    issuer: bytes,
+    this_update: int,
+    next_update: int,
+    extensions: bytes,
+    entries: Iterable[_CrlEntry | bytes],
 ) -> bytes:
     """DER CertificateList v2, streaming from the iterator; extensions: DER SEQUENCE OF Extension (AKI, CRLNumber, IDP …).
 
@@ -111,8 +139,14 @@ def build_crl(
     Memory peaks near the size of the result."""
 
 def build_crl_file(
-    path: str | os.PathLike[str], key: PrivateKey, signature_algorithm: str, issuer: bytes, this_update: int, next_update: int,
-    extensions: bytes, entries: Iterable[_CrlEntry | bytes],
+    path: str | os.PathLike[str],
+    key: PrivateKey,
+    signature_algorithm: str,
+    issuer: bytes,
+    this_update: int,
+    next_update: int,
+    extensions: bytes,
+    entries: Iterable[_CrlEntry | bytes],
 ) -> int:
     """The same into a file (fsynced, renamed into place) in bounded memory; returns its length.
 

@@ -1,7 +1,8 @@
 """How a Shamir share is written down, so that a mistyped or foreign one is named as such.
 
-``base64url(version 1 byte || set 4 bytes || share || checksum 4 bytes)``, unpadded. The share is the core's, which joins them
-again. The set is the start of the unseal key's id, so that a share of another set is told before any joining.
+``base64url(version 1 byte || set 4 bytes || share || checksum 4 bytes)``, unpadded. The share is the core's,
+which joins them again. The set is the start of the unseal key's id, so that a share of another set is told before any
+joining.
 """
 
 from __future__ import annotations

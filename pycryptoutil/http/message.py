@@ -29,8 +29,8 @@ class Headers:
     def lowered(cls, items: tuple[tuple[str, str], ...]) -> Headers:
         """Take items whose names are in lower case already."""
         made = cls.__new__(cls)
-        made._items = items
-        made._first = dict(reversed(items))
+        made._items = items  # noqa: SLF001  its own class
+        made._first = dict(reversed(items))  # noqa: SLF001
         return made
 
     def get(self, name: str, default: str = "") -> str:
@@ -52,7 +52,7 @@ class Headers:
         return f"Headers({[name for name, _ in self._items]})"  # values may be secrets
 
 
-def _no_exporter(label: bytes, length: int) -> bytes:
+def _no_exporter(label: bytes, length: int) -> bytes:  # noqa: ARG001  stands for TlsInfo.export
     raise LookupError("no TLS exporter on this connection")
 
 

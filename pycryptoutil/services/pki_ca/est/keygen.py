@@ -18,13 +18,8 @@ from pycryptoutil_protocols.est.serverkeygen import Protection
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.x509 import decode_certificate
 
-from pycryptoutil.authority import (
-    CertificateAuthorityService,
-    CertificateFilter,
-    CertificateRecord,
-    CertificateStatus,
-    IssueOrder,
-)
+from pycryptoutil.authority import CertificateAuthorityService, IssueOrder
+from pycryptoutil.authority.model import CertificateFilter, CertificateRecord, CertificateStatus
 from pycryptoutil.clock import Clock
 from pycryptoutil.crypto.keys import hkdf
 from pycryptoutil.crypto.signer import KeySigner
