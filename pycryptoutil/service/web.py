@@ -458,6 +458,7 @@ class HttpConnection(Protocol):
         """Close now if idle; otherwise after the answer (it says so itself)."""
         if self._state is State.HEAD and not self._reading:
             self._close()
+            self._deadline = self._now() + DISCARD_SECONDS  # nothing is to be sent: who does not hang up is cut
 
     def _close(self) -> None:
         """Close once everything written is sent."""
