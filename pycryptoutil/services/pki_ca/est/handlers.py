@@ -13,6 +13,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority import CertificateAuthorityService, IssueOrder, Profile
 from pycryptoutil.authority.oids import ATTRIBUTES
+from pycryptoutil.crypto.policy import KeyAlgorithm
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.service.definition import Context
 from pycryptoutil.services.pki_ca.est.caller import CHALLENGE, Caller, identify
@@ -183,20 +184,7 @@ def _key_algorithm(csr: CertificationRequest, profile: Profile) -> str:
     return wanted if profile.allows_key(wanted) and wanted in _GENERATED else ""
 
 
-_GENERATED: Final = frozenset(
-    {
-        "RSA-2048",
-        "RSA-3072",
-        "RSA-4096",
-        "EC-P256",
-        "EC-P384",
-        "EC-P521",
-        "Ed25519",
-        "ML-DSA-44",
-        "ML-DSA-65",
-        "ML-DSA-87",
-    }
-)
+_GENERATED: Final = frozenset(algorithm.value for algorithm in KeyAlgorithm)
 
 
 def wishes(profile: Profile, *, channel_binding: bool) -> csrattrs.CsrAttributes:
