@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from .faults import Fault, FaultKind
 
@@ -356,6 +357,7 @@ def utf8_string(value: str) -> bytes:
     return tlv(UTF8_STRING, value.encode())
 
 
+@lru_cache(maxsize=1024)  # the same few hundred again and again
 def oid(dotted: str) -> bytes:
     """OBJECT IDENTIFIER from its dotted form."""
     try:
