@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.suite import until
+
 pytestmark = pytest.mark.interop
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent
@@ -39,7 +41,7 @@ def test_both_wheels_in_an_empty_environment(tmp_path: Path) -> None:
     run(TOOLS / "uv", "pip", "install", "--quiet", "--python", python, *wheels, cwd=tmp_path)
     program = environment / "bin" / "pycryptoutil"
     version = json.loads(run(program, "version", "--json", cwd=tmp_path))
-    assert version["version"] == wheels[0].name.split("-")[1]
+    assert version["pycryptoutil"] == version["pycryptoutil-protocols"] == wheels[0].name.split("-")[1]
 
     # data files travel: profiles, migrations, templates and the viewer
     database = tmp_path / "data"
@@ -56,3 +58,18 @@ def test_both_wheels_in_an_empty_environment(tmp_path: Path) -> None:
     assert profiles == 24
     assert pages >= 1
     assert Path(where).is_relative_to(environment)
+
+    # and it serves: every service, with a CA of its own, away from the source tree
+    ready = tmp_path / "ready.json"
+    arguments = ("run", "suite", "--profile", "test", "--data-dir", tmp_path / "suite", "--ready-file", ready)
+    clean = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    with (tmp_path / "log").open("wb") as log:
+        serving = subprocess.Popen([str(part) for part in (program, *arguments)], cwd=tmp_path, env=clean, stderr=log)
+    try:
+        until(lambda: ready.exists() or serving.poll() is not None, "the suite serves")
+        assert serving.poll() is None, (tmp_path / "log").read_text()
+        listed = json.loads(run(program, "ca", "list", "--json", "--ready-file", ready, cwd=tmp_path))
+        assert [one["name"] for one in listed] == ["root", "issuing"]
+    finally:
+        serving.terminate()
+        assert serving.wait(30) == 0
