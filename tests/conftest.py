@@ -1,3 +1,8 @@
 """Fixtures shared by every test folder."""
 
 pytest_plugins = ["tests.support.databases"]
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name octets and long texts by their argument: random ones would name a test anew in every process."""
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 40) else None
