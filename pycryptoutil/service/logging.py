@@ -153,15 +153,14 @@ def _redact(_logger: Any, _method: str, event: Event) -> Event:
 
 
 _FIRST = ("time", "level", "event")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=lambda value: type(value).__name__)
 
 
 def _render(_logger: Any, _method: str, event: Event) -> str:
     ordered = {name: event[name] for name in _FIRST if name in event}
     ordered.update((name, value) for name, value in event.items() if name not in _FIRST)
     if not _state.text:
-        return json.dumps(
-            ordered, ensure_ascii=False, separators=(",", ":"), default=lambda value: type(value).__name__
-        )
+        return _ENCODER.encode(ordered)
     clock, level = str(ordered.pop("time", ""))[11:23], str(ordered.pop("level", ""))
     said, colour = str(ordered.pop("event", "")), {"error": "31", "warning": "33"}.get(level, "2")
     rest = " ".join(f"{name}={_inline(value)}" for name, value in ordered.items())

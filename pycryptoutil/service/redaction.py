@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "***"
@@ -26,15 +27,20 @@ def redact_text(text: str) -> str:
     """Mask what looks like a private key, an Authorization value or a password in a URL; bound the length."""
     if len(text) > MAX_TEXT:
         text = f"{text[:MAX_TEXT]}… ({len(text)} characters)"
-    for pattern, replacement in _SECRET_TEXT:
-        if "-----" in text or "://" in text or " " in text:
+    if " " in text or "://" in text or "-----" in text:  # most values are a word, and a word is no such thing
+        for pattern, replacement in _SECRET_TEXT:
             text = pattern.sub(replacement, text)
     return text
 
 
+@lru_cache(maxsize=1024)  # the names are our own, and few
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
 def redact_value(name: str, value: Any, depth: int = 0) -> Any:
     """Return ``value`` fit for a log line under ``name``; unknown types become their type's name."""
-    if _SECRET_NAME.search(name) and value not in {None, "", True, False}:
+    if _names_a_secret(name) and value not in {None, "", True, False}:
         return MASK
     return _clean(value, depth)
 
