@@ -26,8 +26,8 @@ from tests.support.pki import Ca, ocsp_request
 from tests.support.suite import ROOT, make_suite
 
 CONNECTIONS = 16
-SECONDS = 2.0
-ROUNDS = 4
+SECONDS = 0.75
+ROUNDS = 12
 CLOCK = SystemClock()
 BARE = """
 import sys
