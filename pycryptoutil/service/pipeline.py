@@ -82,21 +82,21 @@ class Dispatcher:
             recover(edge, exchange, error)
         return exchange
 
-    def run(self, exchange: Exchange, body: bytes, deliver: Deliver) -> None:
+    def run(self, exchange: Exchange, body: bytes, deliver: Deliver) -> bool:
         """Answer a whole request, ``body`` being what has come since ``open``.
 
-        ``deliver`` is called on the reactor, at once or later, exactly once.
+        True: the answer is there. False: a worker makes it, and ``deliver`` is called on the reactor when it has.
         """
         if body:
             exchange.request = replace(exchange.request, body=body)
         try:
             if self._answered_fast(exchange):
-                deliver(exchange)
-                return
+                return True
             self._pools[exchange.request.listener].submit(lambda: self._work(exchange), lambda _: deliver(exchange))
         except Exception as error:  # noqa: BLE001
             recover(self.edge, exchange, error)
-            deliver(exchange)
+            return True
+        return False
 
     def _answered_fast(self, exchange: Exchange) -> bool:
         mount, edge = exchange.mount, self.edge
@@ -113,6 +113,8 @@ class Dispatcher:
     def _work(self, exchange: Exchange) -> None:
         """Run on a worker's thread. What an exchange that timed out still computes, nobody reads."""
         edge = self.edge
+        if exchange.abandoned:  # while it waited in the queue: nothing was begun, and nobody waits
+            return
         try:
             for step in WORK:
                 step(edge, exchange)

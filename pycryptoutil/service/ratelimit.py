@@ -53,6 +53,7 @@ class TokenBuckets:
         self._rate = rate
         self._burst = float(burst)
         self._capacity = capacity
+        self._now = clock.monotonic
         self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -89,7 +90,7 @@ class TokenBuckets:
             self._buckets.pop(key, None)
 
     def _refilled(self, key: Hashable) -> _Bucket:
-        now = self._clock.monotonic()
+        now = self._now()
         bucket = self._buckets.get(key)
         if bucket is None:
             while len(self._buckets) >= self._capacity:
@@ -97,8 +98,10 @@ class TokenBuckets:
             bucket = self._buckets[key] = _Bucket(self._burst, now)
             return bucket
         self._buckets.move_to_end(key)
-        bucket.tokens = min(self._burst, bucket.tokens + max(0.0, now - bucket.at) * self._rate)
-        bucket.at = now
+        if now > bucket.at:
+            tokens = bucket.tokens + (now - bucket.at) * self._rate
+            bucket.tokens = min(self._burst, tokens)
+            bucket.at = now
         return bucket
 
 
