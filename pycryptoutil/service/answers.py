@@ -49,6 +49,8 @@ class Encoder:
         if exchange.extra_headers:
             own += self._fields(exchange.extra_headers, keep=False)
         kind = f"Content-Type: {response.media_type}\r\n" if response.media_type else ""
+        if kind and not response.media_type.isprintable():
+            raise ValueError("media type with a line break")
         if length is None:
             framing = "Transfer-Encoding: chunked\r\n" if chunked else ""
         elif status in BODILESS or (length == 0 and head.method == "HEAD"):

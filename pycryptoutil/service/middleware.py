@@ -108,12 +108,14 @@ def limit_method_and_size(edge: Edge, exchange: Exchange) -> None:
     """The path exists, has this method, and takes a body of this size."""
     match = exchange.match
     if match is None:
+        limit_address_rate(edge, exchange)  # looking for paths counts too
         raise Fault(FaultKind.NOT_FOUND, "no such path", "There is nothing at this path.")
     method = exchange.request.method
     mount = match.resource.methods.get(method)
     if mount is None:
         if method == "OPTIONS":
             return
+        limit_address_rate(edge, exchange)
         raise MethodNotAllowed(method, match.resource.allow)
     exchange.mount = mount
     exchange.max_body = limit = mount.route.max_body or edge.settings.limits.max_body

@@ -286,6 +286,8 @@ def test_a_header_that_would_break_out_is_an_internal_error(serve: Serve) -> Non
             assert not answer.get("x-evil")
             assert not answer.get("x-a")
             assert client.read().status == 200
+    served = serve(route("kind", lambda _c, _r: Response(200, b"x", "text/html\r\nX-Evil: 1")))
+    assert (served.get("/kind").status, served.get("/kind").get("x-evil")) == (500, "")
 
 
 # --- queues, drain

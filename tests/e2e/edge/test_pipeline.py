@@ -138,6 +138,13 @@ def test_paths_and_methods(served: Served) -> None:
     assert served.ask(head("BREW", "/service/api/v1/who")).status == 405
 
 
+def test_looking_for_paths_and_methods_is_limited_too(served: Served) -> None:
+    served.edge.limiter.refuse_address = True  # type: ignore[attr-defined]
+    for method, path in (("GET", "/nowhere"), ("DELETE", "/service/api/v1/who"), ("OPTIONS", "/service/api/v1/who")):
+        assert served.ask(head(method, path)).status == 429
+    assert served.get("/service/api/v1/health").status == 200  # declared as not limited
+
+
 def test_a_protocol_s_own_error_form_wins_on_its_own_paths(served: Served) -> None:
     assert served.get("/own/x").body == b"method-not-allowed"
     assert served.get("/own/x").get("allow") == "OPTIONS, POST"
