@@ -98,9 +98,11 @@ def test_draining_workers_refuse_connections(two: Suite) -> None:
     where = (address.hostname or "", address.port or 0)
     with socket.create_connection(where) as busy:  # keeps a worker draining: it has begun a request
         tls = client_context(two).wrap_socket(busy, server_hostname="localhost")
-        tls.sendall(b"GET /service/api/v1/health HTTP/1.1\r\n")
+        head = b"POST /service/api/v1/principals HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        tls.sendall(head + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert tls.recv(100).startswith(b"HTTP/1.1 100 ")  # so a worker has read it, however busy the machine is
         os.kill(two.pid, signal.SIGTERM)
         until(lambda: refused(where), "the port is closed, not just unattended")
-        tls.sendall(b"Host: localhost\r\n\r\n")
-        assert tls.recv(100).startswith(b"HTTP/1.1 ")
+        tls.sendall(b"{}")
+        assert tls.recv(100).startswith(b"HTTP/1.1 401 ")
     assert two.wait() == 0

@@ -47,23 +47,21 @@ def csr_attributes(context: Context, _request: Request) -> Response:
 
 def simple_enroll(context: Context, request: Request) -> Response:
     """Certify a key (RFC 7030 section 4.2.1). With a client certificate, for the same names as it has."""
-    csr = _csr(request)
     caller = identify(_service(context), request, _label(context))
-    return _enrol(context, request, csr, caller)
+    return _enrol(context, request, _csr(request), caller)
 
 
 def simple_reenroll(context: Context, request: Request) -> Response:
     """Renew or rekey the certificate that the client shows (RFC 7030 section 4.2.2)."""
-    csr = _csr(request)
     caller = identify(_service(context), _only_certificate(request), _label(context))
-    return _enrol(context, request, csr, caller)
+    return _enrol(context, request, _csr(request), caller)
 
 
 def server_keygen(context: Context, request: Request) -> Response:
     """Make a key and certify it (RFC 7030 section 4.4); the request's own key only shows which kind is wanted."""
-    csr = _csr(request)
     service = _service(context)
     caller = identify(service, request, _label(context))
+    csr = _csr(request)
     _check(context, request, csr, caller, server_keygen=True)
     wanted = serverkeygen.protection(csr)
     protector: KeyProtector = context.state.key_protector
