@@ -21,8 +21,8 @@ from pycryptoutil.clock import SystemClock
 
 HERE = Path(__file__).resolve().parent
 CONNECTIONS = 16
-SECONDS = 2
-ROUNDS = 3
+SECONDS = 1
+ROUNDS = 8
 CLOCK = SystemClock()
 
 
