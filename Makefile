@@ -96,7 +96,7 @@ lock: | $(BIN)/python ## Resolve the lock files anew
 	$(BIN)/python -m pip install --quiet uv
 	printf 'uv==0.13.9\n' | $(UV) pip compile --quiet --universal --generate-hashes --no-header - -o requirements/uv.lock.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --no-emit-package pycryptoutil-protocols --no-emit-package uv --group dev pyproject.toml -o requirements/dev.lock
-	$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --no-emit-package pycryptoutil-protocols --only-group fuzz pyproject.toml -o requirements/fuzz.lock 2>/dev/null || $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group fuzz -o requirements/fuzz.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group fuzz -o requirements/fuzz.lock
 
 .PHONY: clean
 clean: ## Remove what was built (not .dev)
