@@ -171,9 +171,12 @@ class Supervisor:
 
     def _start(self, worker: _Worker, now: float) -> None:
         ours, theirs = control.pair()
+        # A signal to the child must wait until the child has left our handlers behind: they would swallow it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid == 0:
             os._exit(self._become(worker.number, ours, theirs))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
         worker.pid, worker.link, worker.ready, worker.started, worker.start_at = pid, ours, False, now, None
         self._selector.register(ours, selectors.EVENT_READ, worker)
@@ -190,6 +193,7 @@ class Supervisor:
                 signal.signal(one, signal.SIG_DFL)
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to load anew
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor passes it on
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             self._selector.close()
             for opened in (*(self._wakeup or ()), ours, *(w.link for w in self._workers if w.link is not None)):
                 opened.close()

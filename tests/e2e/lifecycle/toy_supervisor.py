@@ -34,8 +34,6 @@ def worker(number: int, link: socket.socket) -> int:
     link.send(Message("ready", services={"toy": {"public": "p", "admin": "a", "pid": 1}}, trust_bundle="/b").encode())
     if BEHAVIOUR == "unseal" and number == 0:
         link.send(Message("unseal", share="s1").encode())
-    if BEHAVIOUR == "shutdown" and number == COUNT - 1:
-        link.send(Message("shutdown").encode())
     while not stopping or BEHAVIOUR in {"stubborn", "patient"}:
         if select.select([link], [], [], 0.05)[0]:
             packet = link.recv(MAX_PACKET)
@@ -45,6 +43,8 @@ def worker(number: int, link: socket.socket) -> int:
             message = Message.decode(packet)
             if message.kind == "stop" and BEHAVIOUR == "patient":
                 return 1
+            if BEHAVIOUR == "shutdown" and number == COUNT - 1 and message.ready == COUNT:
+                link.send(Message("shutdown").encode())
             say(f"heard {number} {message.kind} {message.share}{message.ready}/{message.wanted}")
     say(f"drained {number}")
     return 0
