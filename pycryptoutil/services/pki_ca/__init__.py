@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pycryptoutil.authority import AuthoritySettings
 from pycryptoutil.authority.crl.publisher import TICK
 from pycryptoutil.authority.revocation_status import POLL_INTERVAL
 from pycryptoutil.authority.store import SEALED_COLUMNS
@@ -12,6 +11,7 @@ from pycryptoutil.services.pki_ca.distribution import routes as distribution_rou
 from pycryptoutil.services.pki_ca.est import routes as est_routes
 from pycryptoutil.services.pki_ca.ocsp import routes as ocsp_routes
 from pycryptoutil.services.pki_ca.rest import routes as rest_routes
+from pycryptoutil.services.pki_ca.settings import PkiCaSettings
 from pycryptoutil.services.pki_ca.ssh import routes as ssh_routes
 from pycryptoutil.services.pki_ca.state import State, build
 
@@ -32,7 +32,7 @@ SERVICE = ServiceDefinition(
         *distribution_routes.ROUTES,
     ),
     build=build,
-    settings=AuthoritySettings,
+    settings=PkiCaSettings,
     migrations=("pycryptoutil.authority",),
     sealed_columns=SEALED_COLUMNS,
     background=(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pycryptoutil.authority import AuthoritySettings, CertificateAuthorityService, DistributionUrls
+from pycryptoutil.authority import CertificateAuthorityService, DistributionUrls
 from pycryptoutil.authority.crl import CrlService
 from pycryptoutil.authority.ocsp import OcspService
 from pycryptoutil.authority.revocation_status import RevocationWatch
@@ -12,6 +12,7 @@ from pycryptoutil.authority.ssh import SshService
 from pycryptoutil.clock import Clock
 from pycryptoutil.service.definition import Resources
 from pycryptoutil.services.pki_ca.est.keygen import KeyProtector
+from pycryptoutil.services.pki_ca.settings import PkiCaSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +24,14 @@ class State:
     crl: CrlService
     watch: RevocationWatch
     clock: Clock
-    settings: AuthoritySettings
+    settings: PkiCaSettings
     key_protector: KeyProtector
     ssh: SshService
 
 
 def build(resources: Resources) -> State:
     """Open the CA, making root and issuing CA where there are none. The barrier is open by now."""
-    settings: AuthoritySettings = resources.settings
+    settings: PkiCaSettings = resources.settings
     database, barrier, clock = resources.database, resources.barrier, resources.clock
     urls = DistributionUrls((settings.distribution_url or resources.urls.plain).rstrip("/"))
     authority = CertificateAuthorityService(

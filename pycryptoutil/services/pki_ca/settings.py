@@ -1,0 +1,9 @@
+"""What of pki-ca can be configured: the ``pki_ca`` section. Each protocol's part is in its own folder."""
+
+from __future__ import annotations
+
+from pycryptoutil.authority import AuthoritySettings
+
+
+class PkiCaSettings(AuthoritySettings):
+    """The CA's settings, with a section for each protocol that has its own (``<protocol>/settings.py``)."""
