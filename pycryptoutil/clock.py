@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,41 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelClock:
+    """What the kernel says of its own clock; ``max_error`` in microseconds."""
+
+    synchronised: bool
+    max_error: int
+
+
+class _Timex(ctypes.Structure):
+    """struct timex of Linux, up to what is read here, and padded beyond what any version writes."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        *((name, ctypes.c_long) for name in ("offset", "freq", "max_error", "esterror")),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 256),
+    )
+
+
+_UNSYNCHRONISED = 0x40  # STA_UNSYNC
+_TIME_ERROR = 5
+
+
+def kernel_clock() -> KernelClock:
+    """Ask the kernel whether NTP or PTP disciplines its clock (adjtimex, read only); OSError where it cannot tell."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "adjtimex"):
+        raise OSError("adjtimex is not there")
+    answer = _Timex()
+    state = library.adjtimex(ctypes.byref(answer))
+    if state < 0:
+        raise OSError(ctypes.get_errno(), "adjtimex")
+    return KernelClock(state != _TIME_ERROR and not answer.status & _UNSYNCHRONISED, int(answer.max_error))
 
 
 @dataclass
