@@ -74,7 +74,7 @@ class PublicationInfo:
 
 @dataclass(frozen=True, slots=True)
 class EncryptedValue:
-    """The old form of EncryptedKey, deprecated by RFC 4211 section 2.1: it is read, never written by us."""
+    """The old form of EncryptedKey, deprecated by RFC 4211 section 2.1 and still sent by CMP version 2."""
 
     intended_algorithm: bytes | None
     symmetric_algorithm: bytes | None
