@@ -22,6 +22,7 @@ from pycryptoutil.authority.model import (
 from pycryptoutil.authority.profile import Profile
 from pycryptoutil.authority.service import CertificateAuthorityService
 from pycryptoutil.authority.settings import AuthoritySettings
+from pycryptoutil.authority.signers import ServiceSigner
 
 __all__ = [
     "Authority",
@@ -44,4 +45,5 @@ __all__ = [
     "Page",
     "Profile",
     "RevocationReason",
+    "ServiceSigner",
 ]

@@ -1,48 +1,34 @@
-"""Making CAs and their OCSP signers. Their certificates go the same way as everybody's: lint, serial, audit, sign."""
+"""Making CAs, each with an OCSP signer. Their certificates go the way of everybody's: lint, serial, audit, sign."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from pycryptoutil_protocols import algorithms, der, oids
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.names import decode_name
-from pycryptoutil_protocols.x509 import Certificate, Extension, decode_certificate
+from pycryptoutil_protocols.x509 import Certificate, Extension
 
-from pycryptoutil.authority import issue, keys, serials, store, subject
-from pycryptoutil.authority.certificates import store as certificates
+from pycryptoutil.authority import internal, issue, keys, store, subject
 from pycryptoutil.authority.issue import Issuance
 from pycryptoutil.authority.model import AuthorityKind, AuthorityOrder, AuthorityStatus, IssueOrder
 from pycryptoutil.authority.names import refused
 from pycryptoutil.authority.profile import NameConstraintSet, Profile
-from pycryptoutil.authority.profile_file import built_in_profiles
 from pycryptoutil.authority.room import Room, load_profile
 from pycryptoutil.authority.settings import AuthoritySettings
-from pycryptoutil.authority.store import AuthorityRow, SignerRow
+from pycryptoutil.authority.signers import make
+from pycryptoutil.authority.store import AuthorityRow
 from pycryptoutil.crypto import policy, x509
 from pycryptoutil.crypto.keys import PrivateKey, PublicKey, generate
 from pycryptoutil.crypto.signer import CertificateSigner, KeySigner
-from pycryptoutil.storage import SYSTEM_TENANT, Reader, UnitOfWork, audit
+from pycryptoutil.storage import SYSTEM_TENANT, UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
 
-OCSP: Final = "ocsp"
-_SYSTEM: Final = "system"
-_SECOND: Final = timedelta(seconds=1)
+_OCSP: Final = make.PURPOSES[make.OCSP]
 _ATTEMPTS: Final = 3
-_EXPIRED_SIGNERS_KEPT: Final = timedelta(days=1)
-
-_STEPS: Final[tuple[Callable[[Issuance], None], ...]] = (issue.build_tbs, issue.lint_tbs)
-_WRITES: Final[tuple[Callable[[Issuance, UnitOfWork], None], ...]] = (
-    issue.reserve_serial,
-    issue.audit_intent,
-    issue.sign,
-    issue.compare,
-    issue.keep,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +53,8 @@ def first_start(room: Room, tenant_id: str) -> None:
                 if store.all_authorities(uow):
                     return
                 for plan in plans:
-                    row = _create(room, uow, plan, _SYSTEM, "")
-                    _add_signer(room, uow, row, generate(room.settings.ocsp_signer_algorithm))
+                    row = _create(room, uow, plan, internal.SYSTEM, "")
+                    make.add(room, uow, row, generate(_OCSP.algorithm(room.settings)), _OCSP)
             return
         except Fault as fault:  # another tenant took a public name in this moment
             if fault.kind is not FaultKind.CONFLICT or attempt == _ATTEMPTS - 1:
@@ -104,14 +90,14 @@ def _first_orders(settings: AuthoritySettings) -> tuple[AuthorityOrder, Authorit
 def create(room: Room, tenant_id: str, order: AuthorityOrder, actor: str, request_id: str) -> AuthorityRow:
     """Make one CA with its OCSP signer; Fault(CONFLICT) if the name is taken, NOT_FOUND without the parent."""
     plan = _plan(room, order)
-    signer = generate(room.settings.ocsp_signer_algorithm)
+    signer = generate(_OCSP.algorithm(room.settings))
     with room.database.unit_of_work(tenant_id) as uow:
         uow.lock(f"authorities:{tenant_id}")
         if store.authority_by_name(uow, order.name) is not None:
             text = f"there is a certificate authority {order.name!r} already"
             raise Fault(FaultKind.CONFLICT, text, text, pointer="name")
         row = _create(room, uow, plan, actor, request_id)
-        _add_signer(room, uow, row, signer)
+        make.add(room, uow, row, signer, _OCSP)
     return row
 
 
@@ -129,11 +115,7 @@ def _create(room: Room, uow: UnitOfWork, plan: Plan, actor: str, request_id: str
     if not profile.is_ca:
         raise refused(f"the profile {profile.name} is not for certificate authorities", "profile")
     i = _begin(room, uow, plan, profile, actor, request_id)
-    _fix_validity(i, order.validity)
-    for step in _STEPS:
-        step(i)
-    for write in _WRITES:
-        write(i, uow)
+    internal.certify(i, uow, order.validity)
     row = replace(i.ca, certificate=i.der, not_before=i.not_before, not_after=i.not_after) if i.self_signed else i.ca
     if not i.self_signed:
         row = _row(uow, plan, i)
@@ -209,18 +191,6 @@ def _own_key(plan: Plan, name: bytes, now: datetime, signature: str) -> keys.CaK
     return keys.CaKey(plan.id, certificate, signer, PublicKey.from_spki(spki), signature)
 
 
-def _fix_validity(i: Issuance, seconds: int) -> None:
-    rules = i.profile.validity
-    wanted = timedelta(seconds=seconds) if seconds else rules.default
-    if not rules.minimum <= wanted <= rules.maximum:
-        raise refused(f"the profile {i.profile.name} does not allow so many days", "validity")
-    i.not_before = i.now.replace(microsecond=0) - rules.backdate
-    i.not_after = i.not_before + wanted - _SECOND
-    if not i.self_signed:
-        i.not_before = max(i.not_before, i.key.certificate.not_before)
-        i.not_after = min(i.not_after, i.key.certificate.not_after)
-
-
 def _unsigned_row(room: Room, tenant_id: str, plan: Plan, name: str, signature: str) -> AuthorityRow:
     now = room.clock.now()
     return AuthorityRow(
@@ -247,82 +217,3 @@ def _row(uow: UnitOfWork, plan: Plan, i: Issuance) -> AuthorityRow:
     signature = policy.default_signature(plan.key.algorithm)
     unsigned = _unsigned_row(i.room, uow.tenant_id, plan, x509.name_text(i.subject.der), signature)
     return replace(unsigned, parent_id=i.ca.id, certificate=i.der, not_before=i.not_before, not_after=i.not_after)
-
-
-def ocsp_signers(reader: Reader, authority_id: str) -> list[SignerRow]:
-    """Return a CA's OCSP signers, the one that lives longest first, without those that were revoked.
-
-    Their certificates say that nobody need check them (noCheck), so ours is the only look at it.
-    """
-    found = []
-    for row in store.signers_of(reader, authority_id, OCSP):
-        serial = serials.to_hex(decode_certificate(row.certificate).serial)
-        if all(one.revoked_at is None for one in certificates.by_serial(reader, serial, authority_id)):
-            found.append(row)
-    return found
-
-
-def renew_signer(room: Room, tenant_id: str, authority_id: str) -> None:
-    """Give a CA a new OCSP signer once a third or less of the newest one's life is left."""
-    with room.database.read(tenant_id) as reader:
-        if _signer_is_young(room, ocsp_signers(reader, authority_id)):
-            return
-    key = generate(room.settings.ocsp_signer_algorithm)
-    with room.database.unit_of_work(tenant_id) as uow:
-        uow.lock(f"signer:{authority_id}")
-        row = store.authority_by_id(uow, authority_id)
-        if row is None or row.not_after <= room.clock.now():
-            return
-        if not _signer_is_young(room, ocsp_signers(uow, authority_id)):
-            _add_signer(room, uow, row, key)
-            store.delete_expired_signers(uow, room.clock.now() - _EXPIRED_SIGNERS_KEPT)
-
-
-def _signer_is_young(room: Room, signers: list[SignerRow]) -> bool:
-    if not signers:
-        return False
-    newest = signers[0]
-    left = newest.not_after - room.clock.now()
-    # one that ends with its CA cannot be made younger
-    return left * 3 > timedelta(days=room.settings.ocsp_signer_days) or left * 3 > newest.not_after - newest.not_before
-
-
-def _add_signer(room: Room, uow: UnitOfWork, ca: AuthorityRow, key: PrivateKey) -> None:
-    profile = built_in_profiles()["ocsp-responder"]
-    organization = decode_name(decode_certificate(ca.certificate).subject).find("2.5.4.10")
-    rdns = [(subject.attribute("O", value),) for value in organization[:1]]
-    rdns.append((subject.attribute("CN", f"{ca.name[:48]} OCSP responder"),))
-    identifier = uuid.uuid4().hex
-    i = Issuance(
-        room=room,
-        order=IssueOrder(profile=profile.name, protocol="internal"),
-        actor=_SYSTEM,
-        request_id="",
-        now=room.clock.now(),
-        rows=[],
-        ca=ca,
-        profile=profile,
-        key=room.keys.of(ca),
-        spki=key.public_spki,
-        key_algorithm=key.algorithm,
-        subject=subject.compose(decode_name(subject.encode(rdns)), profile, (), None),
-    )
-    _fix_validity(i, room.settings.ocsp_signer_days * 86400)
-    for step in _STEPS:
-        step(i)
-    for write in _WRITES:
-        write(i, uow)
-    row = SignerRow(
-        id=identifier,
-        tenant_id=uow.tenant_id,
-        authority_id=ca.id,
-        purpose=OCSP,
-        certificate=i.der,
-        public_key=key.public_spki,
-        sealed_key=room.barrier.seal_key(key, store.aad(store.SIGNER_KEYS, uow.tenant_id, identifier)),
-        key_algorithm=key.algorithm,
-        signature_algorithm=policy.default_signature(key.algorithm),
-        not_before=i.not_before,
-        not_after=i.not_after,
-    )
-    store.insert_signer(uow, row, room.clock.now())

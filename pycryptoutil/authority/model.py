@@ -324,18 +324,6 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
-    """A key that answers for a CA without being it: its OCSP responder."""
-
-    id: str
-    authority_id: str
-    purpose: str  # ocsp
-    certificate: bytes = field(repr=False)
-    not_before: datetime
-    not_after: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class RevocationEvent:
     """One line of the revocation log; ``seq`` grows in the order in which the events became visible."""
 

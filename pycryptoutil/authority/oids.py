@@ -46,7 +46,9 @@ EXTENDED_KEY_USAGES: Final[dict[str, str]] = {
     "msDocumentSigning": "1.3.6.1.4.1.311.10.3.12",
     "msKernelModeCodeSigning": "1.3.6.1.4.1.311.61.1.1",
     "msLifetimeSigning": "1.3.6.1.4.1.311.10.3.13",
+    "cmcCA": "1.3.6.1.5.5.7.3.27",  # RFC 6402
     "cmcRA": "1.3.6.1.5.5.7.3.28",
+    "cmKGA": "1.3.6.1.5.5.7.3.32",  # RFC 9480: delivers keys that the CA has made
 }
 
 KEY_USAGES: Final = (

@@ -168,6 +168,17 @@ def built_in_profiles() -> Mapping[str, Profile]:
     return {name: parse_profile(document, f"profiles/{name}.yaml") for name, document in built_in_documents().items()}
 
 
+@functools.cache
+def internal_profiles() -> Mapping[str, Profile]:
+    """Return what the CA's own servants are certified by: no request and no credential can name one of these."""
+    folder = resources.files("pycryptoutil.authority").joinpath("profiles", "internal")
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
+    return {
+        item.name.removesuffix(".yaml"): parse_profile(item.read_text(encoding="utf-8"), f"internal/{item.name}")
+        for item in files
+    }
+
+
 @functools.lru_cache(maxsize=256)
 def parse_stored(name: str, document: str) -> Profile:
     """Parse a tenant's own profile, once per text."""

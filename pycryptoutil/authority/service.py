@@ -32,9 +32,16 @@ from pycryptoutil.authority.model import (
     RevocationReason,
 )
 from pycryptoutil.authority.profile import Profile
-from pycryptoutil.authority.profile_file import built_in_documents, built_in_profiles, parse_profile, parse_stored
+from pycryptoutil.authority.profile_file import (
+    built_in_documents,
+    built_in_profiles,
+    internal_profiles,
+    parse_profile,
+    parse_stored,
+)
 from pycryptoutil.authority.room import Room, load_profile
 from pycryptoutil.authority.settings import AuthoritySettings
+from pycryptoutil.authority.signers import ServiceSigner, Signers, make
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
 from pycryptoutil.crypto.keys import PrivateKey, generate
@@ -63,6 +70,7 @@ class CertificateAuthorityService:
     ) -> None:
         self._room = Room(database, barrier, clock, urls, settings, instance, CaKeys(barrier))
         self._default_tenant_id = default_tenant_id
+        self.signers = Signers(self._room)
 
     @property
     def room(self) -> Room:
@@ -133,7 +141,14 @@ class CertificateAuthorityService:
 
     def renew_signer(self, tenant_id: str, authority_id: str) -> None:
         """Make the CA a new OCSP signer if the newest one is in the last third of its life."""
-        hierarchy.renew_signer(self._room, tenant_id, authority_id)
+        make.renew(self._room, tenant_id, authority_id, make.PURPOSES[make.OCSP])
+
+    def signer(self, tenant_id: str, authority: str, purpose: str) -> ServiceSigner:
+        """Return the key that answers for a CA in ``scep``, ``cmp``, ``cmc`` or ``timestamp``, made at first use.
+
+        Fault(NOT_FOUND) without such a CA, SEALED, UNAVAILABLE.
+        """
+        return self.signers.get(tenant_id, authority, purpose)
 
     # -- labels and profiles -------------------------------------------------------------------------------------------
 
@@ -208,7 +223,7 @@ class CertificateAuthorityService:
         if profile.name != name:
             text = f"the document is of the profile {profile.name}, not {name}"
             raise Fault(FaultKind.INVALID, text, text, pointer="name")
-        if name in _FIXED_PROFILES:
+        if name in _FIXED_PROFILES or name in internal_profiles():
             text = f"the profile {name} is the CA's own and cannot be replaced"
             raise Fault(FaultKind.POLICY, text, text, pointer="name")
         with self._room.database.unit_of_work(tenant_id) as uow:

@@ -40,6 +40,11 @@ class AuthoritySettings(BaseModel):
     distribution_url: str = ""  # empty: the plain listener's own URL
     ocsp_signer_algorithm: CaAlgorithm = "EC-P256"
     ocsp_signer_days: Annotated[int, Field(ge=1, le=90)] = 14
+    scep_signer_algorithm: Literal["RSA-2048", "RSA-3072", "RSA-4096"] = "RSA-2048"  # what devices of any age know
+    signer_algorithm: CaAlgorithm = "EC-P256"  # of the CMP and CMC responders
+    signer_days: Annotated[int, Field(ge=3, le=1095)] = 90  # of the SCEP, CMP and CMC ones
+    timestamp_signer_algorithm: Literal["RSA-3072", "RSA-4096", "EC-P256", "EC-P384", "EC-P521"] = "EC-P256"
+    timestamp_signer_days: Annotated[int, Field(ge=30, le=4123)] = 1095
     crl_days: Annotated[int, Field(ge=1, le=365)] = 7
     crl_refresh_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 24
     ocsp_validity_hours: Annotated[int, Field(ge=8, le=240)] = 24  # nextUpdate - thisUpdate

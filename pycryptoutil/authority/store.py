@@ -71,7 +71,7 @@ signers = Table(
     Column("tenant_id", String(64), nullable=False),
     Column("id", String(32), nullable=False),
     Column("authority_id", String(32), nullable=False),
-    Column("purpose", String(16), nullable=False),  # ocsp | ssh-host | ssh-user
+    Column("purpose", String(16), nullable=False),  # ocsp | scep | cmp | cmc | timestamp | ssh-host | ssh-user
     Column("certificate", LargeBinary, nullable=False),  # empty for ssh, which has none
     Column("public_key", LargeBinary, nullable=False),  # SPKI
     Column("sealed_key", LargeBinary, nullable=False),
@@ -379,6 +379,14 @@ def signers_of(reader: Reader, authority_id: str, purpose: str) -> list[SignerRo
         .order_by(signers.c.not_after.desc(), signers.c.id)
     )
     return [SignerRow(**row._asdict()) for row in found]
+
+
+def signer_purposes(reader: Reader) -> frozenset[tuple[str, str]]:
+    """Return (CA id, purpose) of every signer that the tenant has."""
+    found = reader.execute(
+        select(signers.c.authority_id, signers.c.purpose).where(signers.c.tenant_id == reader.tenant_id).distinct()
+    )
+    return frozenset((row.authority_id, row.purpose) for row in found)
 
 
 def delete_expired_signers(uow: UnitOfWork, before: datetime) -> int:

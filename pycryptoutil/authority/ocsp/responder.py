@@ -13,16 +13,18 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.ocsp import caching, codec, exchange
 from pycryptoutil_protocols.x509 import decode_certificate
 
-from pycryptoutil.authority import hierarchy, store
+from pycryptoutil.authority import store
 from pycryptoutil.authority.certificates import store as certificate_store
 from pycryptoutil.authority.model import RevocationState
 from pycryptoutil.authority.ocsp.cache import Key, Presigned, PresignedCache, StatusCache
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.room import Room
 from pycryptoutil.authority.serials import to_hex
+from pycryptoutil.authority.signers import make
 from pycryptoutil.crypto.signer import KeySigner, OcspSigner
 from pycryptoutil.storage import SYSTEM_TENANT
 
+_KIND: Final = make.PURPOSES[make.OCSP]
 _RELOAD_AFTER: Final = 60.0  # seconds: a renewed signer is taken up at most this late, hours before the old one ends
 _MAX_RESPONDERS: Final = 1000
 _REFRESH_SOON: Final = 120.0
@@ -138,7 +140,7 @@ class OcspService:
 
     def _renew_one(self, tenant_id: str, row: store.AuthorityRow) -> None:
         try:
-            hierarchy.renew_signer(self._room, tenant_id, row.id)
+            make.renew(self._room, tenant_id, row.id, _KIND)
         except Fault as fault:  # one CA's trouble keeps no other from its signer
             if fault.kind in {FaultKind.UNAVAILABLE, FaultKind.SEALED, FaultKind.STORAGE_FULL}:
                 raise
@@ -248,12 +250,12 @@ class OcspService:
         for attempt in range(2):
             now = self._clock.now()
             with self._database.read(tenant_id) as reader:
-                rows = hierarchy.ocsp_signers(reader, authority_id)
+                rows = make.trusted(reader, authority_id, make.OCSP)
             good = next((row for row in rows if row.not_before <= now < row.not_after), None)
             if good is not None:
                 return good
             if attempt == 0:
-                hierarchy.renew_signer(self._room, tenant_id, authority_id)
+                make.renew(self._room, tenant_id, authority_id, _KIND)
         raise Fault(FaultKind.UNAVAILABLE, f"CA {authority_id} has no OCSP signer", "try again later", retry_after=10)
 
 

@@ -39,6 +39,7 @@ SERVICE = ServiceDefinition(
         BackgroundTask("revocation-watch", POLL_INTERVAL, lambda state: state.watch.poll()),
         BackgroundTask("ocsp-refresh", 30.0, lambda state: state.ocsp.refresh()),
         BackgroundTask("ocsp-signers", 300.0, lambda state: state.ocsp.renew(), every_worker=False),
+        BackgroundTask("signers", 300.0, lambda state: state.authority.signers.renew(), every_worker=False),
         BackgroundTask("crl", TICK, lambda state: state.crl.tick()),
         BackgroundTask("upkeep", 600.0, lambda state: state.authority.maintain(), every_worker=False),
     ),
