@@ -32,7 +32,8 @@ __all__ = [
 BUILD_DIGEST: str  # hex SHA-256 over the Rust sources the binary was built from
 FIPS: bool  # built with the FIPS module
 
-# algorithm names: RSA-2048 RSA-3072 RSA-4096 EC-P256 EC-P384 EC-P521 Ed25519 ML-DSA-44 ML-DSA-65 ML-DSA-87
+# algorithm names: RSA-2048 RSA-3072 RSA-4096 EC-P256 EC-P384 EC-P521 Ed25519 ML-DSA-44 ML-DSA-65 ML-DSA-87,
+# and keys that do not sign: X25519 ML-KEM-512 ML-KEM-768 ML-KEM-1024
 # signature algorithm names: rsa-sha256|384|512, rsa-pss-sha256|384|512, ecdsa-sha256|384|512, ed25519, ml-dsa-44|65|87
 
 @final
@@ -48,6 +49,15 @@ class PrivateKey:
     def public_spki(self) -> bytes: ...
     def public_key(self) -> PublicKey: ...
     def sign(self, signature_algorithm: str, data: bytes) -> bytes: ...
+    def ecdh(self, peer_spki: bytes) -> bytes:
+        """EC and X25519: the raw shared secret with a peer on the same curve. Derive keys from it."""
+    def rsa_decrypt(self, padding: str, ciphertext: bytes) -> bytes:
+        """padding: oaep-sha1 | oaep-sha256 | oaep-sha384 | oaep-sha512 (MGF1 with the same hash) | pkcs1.
+
+        Every failure is the same BAD_SIGNATURE. With pkcs1 the caller must not let a peer tell it from a content that
+        does not decrypt: go on with a random key of the right length (RFC 3218 section 2.3.2)."""
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        """ML-KEM: the 32-octet secret. A ciphertext for another key gives another secret, not an error."""
     def export_pkcs8(self) -> bytes: ...
     def seal(self, key: SymmetricKey, aad: bytes) -> bytes:
         """PKCS#8 encrypted under key (same format as SymmetricKey.encrypt) without passing through Python."""
@@ -63,6 +73,9 @@ class PublicKey:
     @property
     def spki(self) -> bytes: ...
     def verify(self, signature_algorithm: str, data: bytes, signature: bytes) -> None: ...
+    def rsa_encrypt(self, padding: str, plaintext: bytes) -> bytes: ...
+    def encapsulate(self) -> tuple[bytes, bytes]:
+        """ML-KEM: (ciphertext, 32-octet secret)."""
 
 @final
 class SymmetricKey:

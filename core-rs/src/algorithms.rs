@@ -19,6 +19,13 @@ pub enum MlDsa {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MlKem {
+    Level512,
+    Level768,
+    Level1024,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hash {
     Sha256,
     Sha384,
@@ -32,6 +39,10 @@ pub enum KeyAlgorithm {
     Ec(Curve),
     Ed25519,
     MlDsa(MlDsa),
+    /// Agrees only.
+    X25519,
+    /// Decapsulates only.
+    MlKem(MlKem),
 }
 
 /// How a signature is made.
@@ -52,6 +63,10 @@ pub mod oid {
     pub const P384: &[u8] = b"\x2b\x81\x04\x00\x22";
     pub const P521: &[u8] = b"\x2b\x81\x04\x00\x23";
     pub const ED25519: &[u8] = b"\x2b\x65\x70";
+    pub const X25519: &[u8] = b"\x2b\x65\x6e";
+    pub const ML_KEM_512: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x04\x01";
+    pub const ML_KEM_768: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x04\x02";
+    pub const ML_KEM_1024: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x04\x03";
     pub const ML_DSA_44: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x03\x11";
     pub const ML_DSA_65: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x03\x12";
     pub const ML_DSA_87: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x03\x13";
@@ -139,6 +154,10 @@ impl KeyAlgorithm {
             "ML-DSA-44" => Self::MlDsa(MlDsa::Level44),
             "ML-DSA-65" => Self::MlDsa(MlDsa::Level65),
             "ML-DSA-87" => Self::MlDsa(MlDsa::Level87),
+            "X25519" => Self::X25519,
+            "ML-KEM-512" => Self::MlKem(MlKem::Level512),
+            "ML-KEM-768" => Self::MlKem(MlKem::Level768),
+            "ML-KEM-1024" => Self::MlKem(MlKem::Level1024),
             _ => return Err(CoreError::bad_algorithm(format!("unknown key algorithm {name:.40?}"))),
         })
     }
@@ -153,6 +172,10 @@ impl KeyAlgorithm {
             Self::MlDsa(MlDsa::Level44) => "ML-DSA-44",
             Self::MlDsa(MlDsa::Level65) => "ML-DSA-65",
             Self::MlDsa(MlDsa::Level87) => "ML-DSA-87",
+            Self::X25519 => "X25519",
+            Self::MlKem(MlKem::Level512) => "ML-KEM-512",
+            Self::MlKem(MlKem::Level768) => "ML-KEM-768",
+            Self::MlKem(MlKem::Level1024) => "ML-KEM-1024",
         }
         .to_owned()
     }
@@ -171,6 +194,10 @@ impl KeyAlgorithm {
             oid::ML_DSA_44 => Self::MlDsa(MlDsa::Level44),
             oid::ML_DSA_65 => Self::MlDsa(MlDsa::Level65),
             oid::ML_DSA_87 => Self::MlDsa(MlDsa::Level87),
+            oid::X25519 => Self::X25519,
+            oid::ML_KEM_512 => Self::MlKem(MlKem::Level512),
+            oid::ML_KEM_768 => Self::MlKem(MlKem::Level768),
+            oid::ML_KEM_1024 => Self::MlKem(MlKem::Level1024),
             _ => return Err(CoreError::bad_algorithm("a key algorithm that is not offered")),
         })
     }

@@ -1,5 +1,7 @@
 //! Private and public keys. aws-lc holds the secrets and cleanses them when a key is dropped.
 
+use std::sync::OnceLock;
+
 use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::{AsDer, AsRawBytes, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -7,9 +9,12 @@ use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, PqdsaKeyPair};
 use zeroize::Zeroizing;
 
+use crate::agreement::{self, Agreement};
 use crate::algorithms::{Curve, Hash, KeyAlgorithm, MlDsa, SignatureAlgorithm, oid, rsa_size};
 use crate::der::{self, INTEGER, OCTET_STRING, Reader, SEQUENCE};
 use crate::error::{CoreError, Result};
+use crate::ml_kem;
+use crate::rsa_encryption::{Decryption, Padding};
 
 /// A PKCS#8 document longer than this is not one of ours: RSA-8192 takes under 5 000 octets, ML-DSA-87 under 5 100.
 pub const MAX_PKCS8: usize = 16 * 1024;
@@ -21,13 +26,23 @@ enum Pair {
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
     MlDsa(PqdsaKeyPair),
+    X25519(Agreement),
+    MlKem(ml_kem::PrivateKey),
 }
 
-/// A key that signs. It has no `Debug`, no `Clone` and no accessor of its secret but `export_pkcs8`.
+/// The same key as the library wants it for another use, made when it is first needed.
+#[derive(Default)]
+struct OtherUse {
+    agreement: OnceLock<Agreement>,
+    decryption: OnceLock<Decryption>,
+}
+
+/// A key that signs, agrees, decrypts or decapsulates, whichever its algorithm offers. It has no `Debug`, no `Clone` and no accessor of its secret but `export_pkcs8`.
 pub struct PrivateKey {
     pair: Pair,
     algorithm: KeyAlgorithm,
     spki: Vec<u8>,
+    other: OtherUse,
 }
 
 impl PrivateKey {
@@ -37,6 +52,8 @@ impl PrivateKey {
             KeyAlgorithm::Ec(curve) => Pair::Ec(EcdsaKeyPair::generate(curve.signing())?),
             KeyAlgorithm::Ed25519 => Pair::Ed25519(Ed25519KeyPair::generate()?),
             KeyAlgorithm::MlDsa(level) => Pair::MlDsa(PqdsaKeyPair::generate(level.signing())?),
+            KeyAlgorithm::X25519 => Pair::X25519(Agreement::generate_x25519()?),
+            KeyAlgorithm::MlKem(level) => Pair::MlKem(ml_kem::PrivateKey::generate(level)?),
         };
         Self::new(pair, algorithm)
     }
@@ -58,6 +75,11 @@ impl PrivateKey {
             KeyAlgorithm::MlDsa(level) => {
                 (Pair::MlDsa(PqdsaKeyPair::from_pkcs8(level.signing(), document)?), algorithm)
             }
+            KeyAlgorithm::X25519 => (Pair::X25519(Agreement::x25519_from_pkcs8(document)?), algorithm),
+            KeyAlgorithm::MlKem(level) => {
+                let key = OneAsymmetricKey::read(document)?;
+                (Pair::MlKem(ml_kem::PrivateKey::from_choice(level, key.private, key.public)?), algorithm)
+            }
         };
         Self::new(pair, algorithm)
     }
@@ -68,9 +90,14 @@ impl PrivateKey {
             Pair::Ec(pair) => pair.public_key().as_der(),
             Pair::Ed25519(pair) => pair.public_key().as_der(),
             Pair::MlDsa(pair) => pair.public_key().as_der(),
+            Pair::X25519(key) => key.public(),
+            Pair::MlKem(key) => {
+                let spki = key.spki();
+                return Ok(Self { pair, algorithm, spki, other: OtherUse::default() });
+            }
         }?;
         let spki = spki.as_ref().to_vec();
-        Ok(Self { pair, algorithm, spki })
+        Ok(Self { pair, algorithm, spki, other: OtherUse::default() })
     }
 
     pub const fn algorithm(&self) -> KeyAlgorithm {
@@ -82,7 +109,7 @@ impl PrivateKey {
         &self.spki
     }
 
-    /// Unencrypted PKCS#8, the one way out. ML-DSA is written as its seed, or expanded where only that was imported.
+    /// Unencrypted PKCS#8, the one way out. ML-DSA and ML-KEM are written as their seed, or expanded where only that was imported.
     pub fn export_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>> {
         let copy = |document: &[u8]| Zeroizing::new(document.to_vec());
         Ok(match &self.pair {
@@ -96,6 +123,8 @@ impl PrivateKey {
                 Ok(document) => copy(document.as_ref()),
                 Err(_) => expanded_pkcs8(self.algorithm, pair)?,
             },
+            Pair::X25519(key) => key.x25519_pkcs8()?,
+            Pair::MlKem(key) => key.pkcs8(),
         })
     }
 
@@ -115,6 +144,7 @@ impl PrivateKey {
                 pair.sign(data, &mut signature)?;
                 out.extend_from_slice(&signature);
             }
+            Pair::X25519(_) | Pair::MlKem(_) => return Err(CoreError::bad_algorithm("this key does not sign")),
         }
         Ok(())
     }
@@ -135,7 +165,55 @@ impl PrivateKey {
                 Ok(signature)
             }
             Pair::Ec(pair) => Ok(pair.sign_digest(digest)?.as_ref().to_vec()),
-            Pair::Ed25519(_) | Pair::MlDsa(_) => Err(CoreError::bad_algorithm("this scheme signs no digests")),
+            Pair::Ed25519(_) | Pair::MlDsa(_) | Pair::X25519(_) | Pair::MlKem(_) => {
+                Err(CoreError::bad_algorithm("this scheme signs no digests"))
+            }
+        }
+    }
+
+    /// The shared secret with the holder of `peer`, a SubjectPublicKeyInfo on the same curve: the x coordinate of
+    /// SP 800-56A section 5.7.1.2, or X25519's output. Derive keys from it, do not use it as one.
+    pub fn ecdh(&self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        if spki_algorithm(peer)? != self.algorithm {
+            return Err(CoreError::bad_algorithm("ECDH: the peer's key is on another curve"));
+        }
+        self.ecdh_point(public_key_bits(peer)?)
+    }
+
+    /// The same with the peer's bare public key: an uncompressed point, or 32 octets for X25519.
+    pub fn ecdh_point(&self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        match (&self.pair, self.algorithm) {
+            (Pair::X25519(key), _) => key.agree(peer),
+            (Pair::Ec(_), KeyAlgorithm::Ec(curve)) => {
+                if let Some(key) = self.other.agreement.get() {
+                    return key.agree(peer);
+                }
+                let key = Agreement::ec_from_pkcs8(curve, &self.export_pkcs8()?)?;
+                self.other.agreement.get_or_init(|| key).agree(peer)
+            }
+            _ => Err(CoreError::bad_algorithm("ECDH: this key does not agree")),
+        }
+    }
+
+    /// Decrypt with RSA. With `Padding::Pkcs1` every failure looks the same, and whoever calls must answer it as he
+    /// answers a wrong content (RFC 8017 section 7.2.2, RFC 3218): go on with a random key.
+    pub fn rsa_decrypt(&self, padding: Padding, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        if !matches!(self.pair, Pair::Rsa(_)) {
+            return Err(CoreError::bad_algorithm("RSA decryption with a key that is not RSA"));
+        }
+        if let Some(key) = self.other.decryption.get() {
+            return key.decrypt(padding, ciphertext);
+        }
+        let key = Decryption::from_pkcs8(&self.export_pkcs8()?)?;
+        self.other.decryption.get_or_init(|| key).decrypt(padding, ciphertext)
+    }
+
+    /// The secret in an ML-KEM ciphertext (FIPS 203 section 7.3). One that was made for another key gives another
+    /// secret, not an error.
+    pub fn decapsulate(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        match &self.pair {
+            Pair::MlKem(key) => key.decapsulate(ciphertext),
+            _ => Err(CoreError::bad_algorithm("this key does not decapsulate")),
         }
     }
 
@@ -143,13 +221,13 @@ impl PrivateKey {
     pub const fn is_slow(&self) -> bool {
         match self.algorithm {
             KeyAlgorithm::Rsa(_) | KeyAlgorithm::Ec(Curve::P521) => true,
-            KeyAlgorithm::Ec(_) | KeyAlgorithm::Ed25519 => false,
+            KeyAlgorithm::Ec(_) | KeyAlgorithm::Ed25519 | KeyAlgorithm::X25519 | KeyAlgorithm::MlKem(_) => false,
             KeyAlgorithm::MlDsa(level) => !matches!(level, MlDsa::Level44),
         }
     }
 }
 
-/// A key that verifies, parsed once.
+/// A key that verifies, encrypts or encapsulates, parsed once.
 pub struct PublicKey {
     algorithm: KeyAlgorithm,
     spki: Vec<u8>,
@@ -167,6 +245,14 @@ impl PublicKey {
             KeyAlgorithm::Ec(curve) => SignatureAlgorithm::Ecdsa(curve.hash()),
             KeyAlgorithm::Ed25519 => SignatureAlgorithm::Ed25519,
             KeyAlgorithm::MlDsa(level) => SignatureAlgorithm::MlDsa(level),
+            KeyAlgorithm::X25519 => {
+                agreement::check_x25519(spki)?;
+                return Ok(Self { algorithm, spki: spki.to_vec() });
+            }
+            KeyAlgorithm::MlKem(level) => {
+                ml_kem::check_spki(level, spki)?;
+                return Ok(Self { algorithm, spki: spki.to_vec() });
+            }
         };
         let parsed = ParsedPublicKey::new(default.verification(algorithm)?, spki)?;
         let canonical: PublicKeyX509Der<'static> = parsed.as_der()?;
@@ -189,6 +275,24 @@ impl PublicKey {
         ParsedPublicKey::new(algorithm.verification(self.algorithm)?, &self.spki)?
             .verify_sig(data, signature)
             .map_err(|_| CoreError::bad_signature("the signature does not verify"))
+    }
+}
+
+impl PublicKey {
+    /// Encrypt with RSA.
+    pub fn rsa_encrypt(&self, padding: Padding, plaintext: &[u8]) -> Result<Vec<u8>> {
+        match self.algorithm {
+            KeyAlgorithm::Rsa(_) => crate::rsa_encryption::encrypt(&self.spki, padding, plaintext),
+            _ => Err(CoreError::bad_algorithm("RSA encryption with a key that is not RSA")),
+        }
+    }
+
+    /// A fresh ML-KEM ciphertext and the secret in it (FIPS 203 section 7.2).
+    pub fn encapsulate(&self) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>)> {
+        match self.algorithm {
+            KeyAlgorithm::MlKem(level) => ml_kem::encapsulate(level, public_key_bits(&self.spki)?),
+            _ => Err(CoreError::bad_algorithm("this key does not encapsulate")),
+        }
     }
 }
 
@@ -223,6 +327,35 @@ fn pkcs8_algorithm(document: &[u8]) -> Result<KeyAlgorithm> {
     fields.expect(OCTET_STRING)?;
     let algorithm = identifier.expect(der::OID)?.value;
     KeyAlgorithm::from_identifier(algorithm, identifier.rest(), 0)
+}
+
+/// What is inside a PKCS#8 document: the content of privateKey, and of `[1] publicKey` where it is there.
+pub(crate) struct OneAsymmetricKey<'a> {
+    pub private: &'a [u8],
+    pub public: Option<&'a [u8]>,
+}
+
+impl<'a> OneAsymmetricKey<'a> {
+    pub fn read(document: &'a [u8]) -> Result<Self> {
+        let mut fields = Reader::new(der::single(document, SEQUENCE)?);
+        let version = fields.expect(INTEGER)?.value;
+        let mut identifier = Reader::new(fields.expect(SEQUENCE)?.value);
+        identifier.expect(der::OID)?;
+        identifier.finish()?;
+        let private = fields.expect(OCTET_STRING)?.value;
+        fields.optional(der::context(0))?;
+        let public = fields.optional(0x81)?.map(|bits| bits.value);
+        fields.finish()?;
+        if public.is_some() && version != [1] {
+            return Err(CoreError::malformed("PKCS#8: a public key in version 1"));
+        }
+        let public = match public.map(<[u8]>::split_first) {
+            None => None,
+            Some(Some((0, key))) => Some(key),
+            Some(_) => return Err(CoreError::malformed("PKCS#8: unused bits")),
+        };
+        Ok(Self { private, public })
+    }
 }
 
 /// RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } (RFC 8017 appendix A.1.1)

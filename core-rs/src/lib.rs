@@ -1,6 +1,7 @@
 //! The core of pycryptoutil. Every area is plain Rust; `py` is the glue that makes them `pycryptoutil._core`.
 
 pub mod aead;
+pub mod agreement;
 pub mod algorithms;
 pub mod cert;
 pub mod crl;
@@ -9,7 +10,9 @@ pub mod der;
 pub mod error;
 pub mod kdf;
 pub mod keys;
+pub mod ml_kem;
 pub mod ocsp;
+pub mod rsa_encryption;
 pub mod shamir;
 
 #[cfg(feature = "python")]

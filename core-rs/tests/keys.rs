@@ -3,7 +3,7 @@
 
 use aws_lc_rs::encoding::AsRawBytes;
 use aws_lc_rs::signature::PqdsaKeyPair;
-use pycryptoutil_core::algorithms::{Curve, Hash, KeyAlgorithm, MlDsa, SignatureAlgorithm};
+use pycryptoutil_core::algorithms::{Curve, Hash, KeyAlgorithm, MlDsa, MlKem, SignatureAlgorithm};
 use pycryptoutil_core::der;
 use pycryptoutil_core::error::Kind;
 use pycryptoutil_core::keys::{PrivateKey, PublicKey, public_key_bits};
@@ -29,6 +29,7 @@ fn schemes(key: KeyAlgorithm) -> Vec<SignatureAlgorithm> {
         KeyAlgorithm::Ec(curve) => vec![SignatureAlgorithm::Ecdsa(curve.hash())],
         KeyAlgorithm::Ed25519 => vec![SignatureAlgorithm::Ed25519],
         KeyAlgorithm::MlDsa(level) => vec![SignatureAlgorithm::MlDsa(level)],
+        KeyAlgorithm::X25519 | KeyAlgorithm::MlKem(_) => Vec::new(),
     }
 }
 
@@ -133,6 +134,29 @@ fn ml_dsa_in_all_three_forms() {
 }
 
 #[test]
+fn keys_that_do_not_sign() {
+    let levels = [MlKem::Level512, MlKem::Level768, MlKem::Level1024].map(KeyAlgorithm::MlKem);
+    for algorithm in levels.into_iter().chain([KeyAlgorithm::X25519]) {
+        let key = PrivateKey::generate(algorithm).unwrap();
+        let again = PrivateKey::from_pkcs8(&key.export_pkcs8().unwrap()).unwrap();
+        assert_eq!(again.spki(), key.spki());
+        assert_eq!(*again.export_pkcs8().unwrap(), *key.export_pkcs8().unwrap());
+        let public = PublicKey::from_spki(key.spki()).unwrap();
+        if algorithm == KeyAlgorithm::X25519 {
+            let other = PrivateKey::generate(algorithm).unwrap();
+            assert_eq!(*key.ecdh(other.spki()).unwrap(), *other.ecdh(key.spki()).unwrap());
+        } else {
+            let (ciphertext, secret) = public.encapsulate().unwrap();
+            assert_eq!(*again.decapsulate(&ciphertext).unwrap(), *secret);
+        }
+        for scheme in ALL.into_iter().flat_map(schemes) {
+            assert_eq!(key.sign(scheme, b"").unwrap_err().kind(), Kind::BadAlgorithm);
+            assert_eq!(public.verify(scheme, b"", b"").unwrap_err().kind(), Kind::BadAlgorithm);
+        }
+    }
+}
+
+#[test]
 fn points_off_the_curve_are_refused() {
     let key = PrivateKey::generate(KeyAlgorithm::Ec(Curve::P256)).unwrap();
     let mut spki = key.spki().to_vec();
@@ -144,7 +168,7 @@ fn points_off_the_curve_are_refused() {
 #[test]
 fn sizes_that_are_not_offered() {
     assert_eq!(PrivateKey::generate(KeyAlgorithm::Rsa(1024)).err().unwrap().kind(), Kind::BadAlgorithm);
-    for name in ["RSA-1024", "rsa-2048", "EC-P224", "", "Ed448", "ML-DSA-66"] {
+    for name in ["RSA-1024", "rsa-2048", "ML-KEM-769", "X448", "EC-P224", "", "Ed448", "ML-DSA-66"] {
         assert_eq!(KeyAlgorithm::parse(name).unwrap_err().kind(), Kind::BadAlgorithm);
     }
     for name in ["rsa-sha1", "ecdsa-md5", "", "RSA-SHA256"] {

@@ -11,7 +11,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil import _core
 from pycryptoutil.crypto import policy
-from pycryptoutil.crypto.policy import KeyAlgorithm
+from pycryptoutil.crypto.policy import AgreementAlgorithm, KeyAlgorithm
 
 PrivateKey = _core.PrivateKey
 PublicKey = _core.PublicKey
@@ -28,6 +28,7 @@ shamir_combine = _core.shamir_combine
 shamir_split = _core.shamir_split
 
 __all__ = [
+    "AgreementAlgorithm",
     "KeyAlgorithm",
     "PrivateKey",
     "PublicKey",
@@ -37,20 +38,25 @@ __all__ = [
     "aes_kw_unwrap",
     "aes_kw_wrap",
     "constant_time_equal",
+    "decapsulate",
+    "ecdh",
+    "encapsulate",
     "generate",
     "hkdf",
     "hmac",
     "load_pkcs8",
     "require_equal",
+    "rsa_decrypt",
+    "rsa_encrypt",
     "shamir_combine",
     "shamir_split",
     "verify",
 ]
 
 
-def generate(algorithm: KeyAlgorithm | str) -> PrivateKey:
+def generate(algorithm: KeyAlgorithm | AgreementAlgorithm | str) -> PrivateKey:
     """Generate a key; Fault(BAD_ALGORITHM) for what the policy does not list."""
-    return PrivateKey.generate(policy.key_algorithm(algorithm))
+    return PrivateKey.generate(policy.own_key_algorithm(algorithm))
 
 
 def load_pkcs8(der: bytes) -> PrivateKey:
@@ -61,6 +67,39 @@ def load_pkcs8(der: bytes) -> PrivateKey:
     key = PrivateKey.from_pkcs8(der)
     policy.check_public_key(key.public_spki)
     return key
+
+
+def ecdh(key: PrivateKey, peer_spki: bytes) -> bytes:
+    """Return the raw shared secret of an EC or X25519 key and a peer's; derive keys from it, do not use it as one.
+
+    Fault(MALFORMED) for a point that is not on the curve or of small order, BAD_ALGORITHM for another curve.
+    """
+    return key.ecdh(peer_spki)
+
+
+def rsa_encrypt(spki: bytes, padding: str, plaintext: bytes) -> bytes:
+    """Encrypt to an RSA key with ``padding`` (see :data:`policy.RSA_PADDINGS`); the key is checked first."""
+    policy.check_public_key(spki)
+    return PublicKey.from_spki(spki).rsa_encrypt(policy.check_rsa_padding(padding), plaintext)
+
+
+def rsa_decrypt(key: PrivateKey, padding: str, ciphertext: bytes) -> bytes:
+    """Decrypt with an RSA key; Fault(BAD_SIGNATURE), the same for every cause.
+
+    With ``pkcs1`` that fault is itself an oracle (RFC 3218): the caller catches it and goes on with a random key, so
+    that a peer sees only a content that does not decrypt.
+    """
+    return key.rsa_decrypt(policy.check_rsa_padding(padding), ciphertext)
+
+
+def encapsulate(spki: bytes) -> tuple[bytes, bytes]:
+    """Return an ML-KEM ciphertext for a public key and the 32-octet secret in it (FIPS 203)."""
+    return PublicKey.from_spki(spki).encapsulate()
+
+
+def decapsulate(key: PrivateKey, ciphertext: bytes) -> bytes:
+    """Return the secret in an ML-KEM ciphertext; one that was made for another key gives another secret."""
+    return key.decapsulate(ciphertext)
 
 
 def require_equal(left: bytes, right: bytes) -> None:

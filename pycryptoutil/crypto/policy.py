@@ -37,6 +37,15 @@ class KeyAlgorithm(enum.StrEnum):
     ML_DSA_87 = "ML-DSA-87"
 
 
+class AgreementAlgorithm(enum.StrEnum):
+    """Keys that agree or decapsulate and never sign; the values are the core's names."""
+
+    X25519 = "X25519"
+    ML_KEM_512 = "ML-KEM-512"
+    ML_KEM_768 = "ML-KEM-768"
+    ML_KEM_1024 = "ML-KEM-1024"
+
+
 class SignatureAlgorithm(enum.StrEnum):
     """How a signature is made; the values are the core's names."""
 
@@ -69,6 +78,9 @@ IDENTIFIER_HASHES: Final = frozenset({"sha1", "sha256", "sha384", "sha512"})
 
 AEADS: Final = frozenset({"aes-128-gcm", "aes-192-gcm", "aes-256-gcm"})
 
+RSA_PADDINGS: Final = frozenset({"oaep-sha1", "oaep-sha256", "oaep-sha384", "oaep-sha512", "pkcs1"})
+"""RSA encryption. SHA-1 and PKCS #1 v1.5 are for CMS and SCEP peers that know nothing else; JOSE refuses both."""
+
 _S = SignatureAlgorithm
 _RSA: Final = (
     _S.RSA_SHA256,
@@ -92,8 +104,9 @@ _SIGNS: Final[dict[KeyAlgorithm, tuple[SignatureAlgorithm, ...]]] = {
     KeyAlgorithm.ML_DSA_65: (_S.ML_DSA_65,),
     KeyAlgorithm.ML_DSA_87: (_S.ML_DSA_87,),
 }
-# what else is certified for others: keys that do not sign, and one that this core has no private keys of
-_SUBJECTS_ONLY: Final = frozenset({"Ed448", "X25519", "X448", "ML-KEM-512", "ML-KEM-768", "ML-KEM-1024"})
+_AGREES: Final = frozenset(algorithm.value for algorithm in AgreementAlgorithm)
+# what else is certified for others: kinds that this core has no private keys of
+_SUBJECTS_ONLY: Final = frozenset({"Ed448", "X448"})
 
 
 def default_signature(key: KeyAlgorithm | str) -> SignatureAlgorithm:
@@ -112,6 +125,21 @@ def key_algorithm(name: str) -> KeyAlgorithm:
         return KeyAlgorithm(name)
     except ValueError:
         raise _refused(f"key algorithm {name[:40]!r}") from None
+
+
+def own_key_algorithm(name: str) -> KeyAlgorithm | AgreementAlgorithm:
+    """Return the algorithm of that name, of signing keys or of others that the core holds; Fault(BAD_ALGORITHM)."""
+    try:
+        return AgreementAlgorithm(name)
+    except ValueError:
+        return key_algorithm(name)
+
+
+def check_rsa_padding(name: str) -> str:
+    """Return the padding if RSA may encrypt with it, else Fault(BAD_ALGORITHM)."""
+    if name not in RSA_PADDINGS:
+        raise _refused(f"RSA padding {name[:40]!r}")
+    return name
 
 
 def _rounded(name: str) -> KeyAlgorithm:
@@ -198,7 +226,8 @@ def check_public_key(spki: bytes) -> algorithms.KeyInfo:
             detail = f"{info.algorithm} key: {error}"
             raise Fault(FaultKind.MALFORMED, detail, "the public key cannot be read") from None
         return info
-    _rounded(info.algorithm)
+    if info.algorithm not in _AGREES:
+        _rounded(info.algorithm)
     _core.PublicKey.from_spki(spki)  # canonical encoding; the point is on its curve
     if info.family == "RSA":
         modulus = read_sequence(info.key).any("modulus").integer()

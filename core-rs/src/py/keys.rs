@@ -8,6 +8,7 @@ use pyo3::types::PyBytes;
 use super::symmetric::SymmetricKey;
 use crate::algorithms::{KeyAlgorithm, SignatureAlgorithm};
 use crate::keys;
+use crate::rsa_encryption::Padding;
 
 /// A private key held in Rust; repr shows the algorithm only.
 #[pyclass(frozen, module = "pycryptoutil._core")]
@@ -20,7 +21,9 @@ impl PrivateKey {
         let algorithm = KeyAlgorithm::parse(algorithm)?;
         let key = match algorithm {
             KeyAlgorithm::Rsa(_) | KeyAlgorithm::MlDsa(_) => py.detach(|| keys::PrivateKey::generate(algorithm)),
-            KeyAlgorithm::Ec(_) | KeyAlgorithm::Ed25519 => keys::PrivateKey::generate(algorithm),
+            KeyAlgorithm::Ec(_) | KeyAlgorithm::Ed25519 | KeyAlgorithm::X25519 | KeyAlgorithm::MlKem(_) => {
+                keys::PrivateKey::generate(algorithm)
+            }
         }?;
         Ok(Self(Arc::new(key)))
     }
@@ -52,6 +55,19 @@ impl PrivateKey {
             self.0.sign(algorithm, data)
         }?;
         Ok(PyBytes::new(py, &signature))
+    }
+
+    fn ecdh<'py>(&self, py: Python<'py>, peer_spki: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.0.ecdh(peer_spki)?))
+    }
+
+    fn rsa_decrypt<'py>(&self, py: Python<'py>, padding: &str, ciphertext: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let padding = Padding::parse(padding)?;
+        Ok(PyBytes::new(py, &py.detach(|| self.0.rsa_decrypt(padding, ciphertext))?))
+    }
+
+    fn decapsulate<'py>(&self, py: Python<'py>, ciphertext: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.0.decapsulate(ciphertext)?))
     }
 
     fn export_pkcs8<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
@@ -101,6 +117,15 @@ impl PublicKey {
             self.0.verify(algorithm, data, signature)?;
         }
         Ok(())
+    }
+
+    fn rsa_encrypt<'py>(&self, py: Python<'py>, padding: &str, plaintext: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.0.rsa_encrypt(Padding::parse(padding)?, plaintext)?))
+    }
+
+    fn encapsulate<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+        let (ciphertext, secret) = self.0.encapsulate()?;
+        Ok((PyBytes::new(py, &ciphertext), PyBytes::new(py, &secret)))
     }
 
     fn __repr__(&self) -> String {
