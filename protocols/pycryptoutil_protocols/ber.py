@@ -43,11 +43,9 @@ def to_der(
         raise _too_large(f"{len(data)} octets of BER, limit {max_size}")
     stack = [_Open(0, len(data), len(data))]
     at, count = 0, 0
-    while True:
+    while len(stack) > 1 or at < len(data) or not stack[0].parts:
         top = stack[-1]
-        if at == top.end or (top.end == _INDEFINITE and data[at : min(at + 2, top.limit)] == b"\x00\x00"):
-            if len(stack) == 1:
-                break
+        if len(stack) > 1 and _ended(data, at, top):
             at += 2 if top.end == _INDEFINITE else 0
             stack.pop()
             stack[-1].parts.append(_close(top))
@@ -55,12 +53,10 @@ def to_der(
         if len(stack) == 1 and top.parts:
             raise malformed(f"{len(data) - at} octets after the value")
         count += 1
-        if count > max_elements:
-            raise _too_large(f"more than {max_elements} values")
+        if count > max_elements or len(stack) > max_depth + 1:
+            raise _too_large(f"more than {max_elements} values, or nested deeper than {max_depth}")
         tag, start, stop = _header(data, at, top.limit)
         if tag & _CONSTRUCTED:
-            if len(stack) > max_depth:
-                raise _too_large(f"BER nested deeper than {max_depth}")
             stack.append(_Open(tag, stop, top.limit if stop == _INDEFINITE else stop))
             at = start
         elif stop == _INDEFINITE:
@@ -68,9 +64,13 @@ def to_der(
         else:
             top.parts.append(_primitive(tag, data[start:stop]))
             at = stop
-    if not stack[0].parts:
-        raise malformed("no value")
     return stack[0].parts[0]
+
+
+def _ended(data: bytes, at: int, top: _Open) -> bool:
+    if top.end == _INDEFINITE:
+        return data[at : min(at + 2, top.limit)] == b"\x00\x00"
+    return at == top.end
 
 
 def _too_large(detail: str) -> Fault:

@@ -36,3 +36,23 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds, never going backwards."""
+
+
+class Decryptor(Protocol):
+    """A private key that opens what was encrypted to it and never shows itself: what CMS needs of a recipient's key.
+
+    Each method is for keys of its kind, and raises Fault(BAD_ALGORITHM) for others.
+    """
+
+    @property
+    def public_spki(self) -> bytes:
+        """DER SubjectPublicKeyInfo."""
+
+    def rsa_decrypt(self, padding: str, ciphertext: bytes) -> bytes:
+        """Decrypt with ``oaep-sha1|sha256|sha384|sha512`` or ``pkcs1``; a Fault when the padding is wrong."""
+
+    def ecdh(self, peer_spki: bytes) -> bytes:
+        """The shared secret with the key in a SubjectPublicKeyInfo on the same curve."""
+
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        """The shared secret in an ML-KEM ciphertext."""

@@ -1,33 +1,48 @@
 """CMS (RFC 5652), for every protocol that carries it.
 
-Signed: ``encode_certs_only``, ``decode_certs_only``, ``build_signed_data``, ``decode_signed_data``,
-``verify_signed_data``. Enveloped (also AuthEnvelopedData, RFC 5083): ``encrypt`` to ``KeyTransport`` (RSA-OAEP),
-``KeyAgreement`` (ephemeral-static ECDH) and ``KeyEncryptionKey`` recipients, ``decode_enveloped``, ``decrypt`` with
-an unwrapping function such as ``unwrap_rsa``, ``unwrap_ec``, ``unwrap_kek``. Functions take and give whole DER
-ContentInfo values unless they say otherwise; ``content_info``/``split_content_info`` go between the two.
+Signed: ``encode_certs_only``, ``decode_certs_only``, ``sign`` (several signers, certificates and CRLs, attached or
+detached), ``build_signed_data`` (one signer), ``decode_signed_data``, ``verify_signed_data``, ``verify_signer``.
+Enveloped (also AuthEnvelopedData, RFC 5083): ``encrypt`` to ``KeyTransport`` (RSA), ``KeyAgreement``
+(ephemeral-static ECDH), ``KeyEncryptionKey``, ``KeyEncapsulation`` (ML-KEM, RFC 9629) and ``Password`` recipients;
+``decode_enveloped``, ``recipient_of`` and ``decrypt`` with an unwrapping function: ``unwrap_with`` for a key handle,
+``unwrap_kek``, ``unwrap_password``. Functions take and give whole DER ContentInfo values unless they say otherwise;
+``content_info``/``split_content_info`` go between the two, and ``from_ber`` goes before them where clients send BER.
 """
 
 from __future__ import annotations
 
 from pycryptoutil_protocols.attributes import Attribute
 
-from .content import content_info, split_content_info
+from .content import (
+    MAX_CMS,
+    MAX_DEPTH,
+    content_info,
+    from_ber,
+    names_certificate,
+    split_content_info,
+    split_issuer_and_serial,
+)
+from .digests import check_digest, decode_digest
 from .enveloped import (
+    CIPHERS,
+    LEGACY_CIPHER,
     Enveloped,
     RecipientInfo,
     RecipientKind,
-    Unwrap,
+    decode_bare_enveloped,
     decode_enveloped,
+    decode_enveloped_element,
     decrypt,
-    unwrap_ec,
-    unwrap_kek,
-    unwrap_rsa,
+    recipient_of,
 )
+from .keywrap import password_key, pbkdf2_identifier
 from .recipients import (
-    CIPHERS,
+    Encapsulate,
     KeyAgreement,
+    KeyEncapsulation,
     KeyEncryptionKey,
     KeyTransport,
+    Password,
     Recipient,
     encrypt,
     negotiate_cipher,
@@ -36,39 +51,75 @@ from .recipients import (
 from .signed import (
     SignedData,
     SignerInfo,
-    build_signed_data,
+    check_attributes,
     decode_certs_only,
     decode_signed_data,
-    encode_certs_only,
+    is_signer,
     verify_signed_data,
+    verify_signer,
+)
+from .signing import Signature, build_signed_data, encode_certs_only, sign, signed_attributes
+from .unwrapping import (
+    SoftDecryptor,
+    Unwrap,
+    unwrap_ec,
+    unwrap_kek,
+    unwrap_password,
+    unwrap_rsa,
+    unwrap_with,
 )
 
 __all__ = [
     "CIPHERS",
+    "LEGACY_CIPHER",
+    "MAX_CMS",
+    "MAX_DEPTH",
     "Attribute",
+    "Encapsulate",
     "Enveloped",
     "KeyAgreement",
+    "KeyEncapsulation",
     "KeyEncryptionKey",
     "KeyTransport",
+    "Password",
     "Recipient",
     "RecipientInfo",
     "RecipientKind",
+    "Signature",
     "SignedData",
     "SignerInfo",
+    "SoftDecryptor",
     "Unwrap",
     "build_signed_data",
+    "check_attributes",
+    "check_digest",
     "content_info",
+    "decode_bare_enveloped",
     "decode_certs_only",
+    "decode_digest",
     "decode_enveloped",
+    "decode_enveloped_element",
     "decode_signed_data",
     "decrypt",
     "encode_certs_only",
     "encrypt",
+    "from_ber",
+    "is_signer",
+    "names_certificate",
     "negotiate_cipher",
+    "password_key",
+    "pbkdf2_identifier",
     "recipient_for_key",
+    "recipient_of",
+    "sign",
+    "signed_attributes",
     "split_content_info",
+    "split_issuer_and_serial",
     "unwrap_ec",
     "unwrap_kek",
+    "unwrap_password",
     "unwrap_rsa",
+    "unwrap_with",
     "verify_signed_data",
+    "verify_signer",
 ]

@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, padding
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
-from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from pycryptoutil_protocols import der, oids
-from pycryptoutil_protocols.algorithms import decode_hash, hash_algorithm, split_algorithm
+from pycryptoutil_protocols.algorithms import split_algorithm
 from pycryptoutil_protocols.attributes import decode_attributes, single_value
+from pycryptoutil_protocols.ber import joined_octets
 from pycryptoutil_protocols.der import Element
 from pycryptoutil_protocols.faults import Fault, FaultKind
+from pycryptoutil_protocols.x509 import Certificate
 
-from .content import split_content_info
-from .recipients import CIPHER_NAMES, CIPHERS, KDF_HASHES, TAG_LENGTH, WRAPS, shared_info
+from .content import MAX_CMS, MAX_DEPTH, names_certificate, split_content_info
+from .keywrap import bad_algorithm, cannot_decrypt
 
+CIPHERS = {
+    "aes-128-cbc": (oids.AES_128_CBC, 16),
+    "aes-192-cbc": (oids.AES_192_CBC, 24),
+    "aes-256-cbc": (oids.AES_256_CBC, 32),
+    "aes-128-gcm": (oids.AES_128_GCM, 16),
+    "aes-192-gcm": (oids.AES_192_GCM, 24),
+    "aes-256-gcm": (oids.AES_256_GCM, 32),
+}
+CIPHER_NAMES = {oid: name for name, (oid, _) in CIPHERS.items()}
+LEGACY_CIPHER = "des-ede3-cbc"
+_LEGACY_SIZE = 24
+TAG_LENGTH = 16
 _MAX_RECIPIENTS = 32
+_MAX_KEY_LENGTH = 64
 
 
 class RecipientKind(enum.Enum):
@@ -33,11 +45,13 @@ class RecipientKind(enum.Enum):
     KEY_TRANSPORT = "ktri"
     KEY_AGREEMENT = "kari"
     KEY_ENCRYPTION_KEY = "kekri"
+    PASSWORD = "pwri"  # noqa: S105 - a name
+    KEY_ENCAPSULATION = "kemri"  # RFC 9629
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientInfo:
-    """One recipient, named by ``issuer_and_serial`` (DER) or ``key_identifier``."""
+    """One recipient, named by ``issuer_and_serial`` (DER) or ``key_identifier``; a password has no name."""
 
     kind: RecipientKind
     issuer_and_serial: bytes
@@ -46,6 +60,11 @@ class RecipientInfo:
     encrypted_key: bytes = field(repr=False)
     originator_spki: bytes = field(default=b"", repr=False)  # key agreement: the ephemeral key, as it came
     user_keying_material: bytes | None = field(default=None, repr=False)
+    content_key_length: int = 0  # octets that the content's cipher wants
+    derivation: bytes = field(default=b"", repr=False)  # pwri, kemri: DER AlgorithmIdentifier of the key derivation
+    encapsulation: bytes = b""  # kemri: DER AlgorithmIdentifier of the KEM
+    ciphertext: bytes = field(default=b"", repr=False)  # kemri: the KEM's
+    key_length: int = 0  # kemri: octets of the key-encryption key
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +80,24 @@ class Enveloped:
     authenticated_attributes: bytes = field(default=b"", repr=False)  # as SET OF: the additional data
 
 
-Unwrap = Callable[[RecipientInfo], bytes]
+def decode_enveloped(encoded: bytes, *, legacy: bool = False) -> Enveloped:
+    """Decode a ContentInfo of EnvelopedData or AuthEnvelopedData; recipients of other kinds are skipped.
 
-
-def _cannot_decrypt(detail: str) -> Fault:
-    # one public text for every cause, so that the peer learns nothing from which step failed
-    return Fault(FaultKind.MALFORMED, detail, "the message cannot be decrypted")
-
-
-def _bad_algorithm(detail: str) -> Fault:
-    return Fault(FaultKind.BAD_ALGORITHM, detail, "the algorithm is not supported")
-
-
-def decode_enveloped(encoded: bytes) -> Enveloped:
-    """Decode a ContentInfo of EnvelopedData or AuthEnvelopedData; recipients of other kinds are skipped."""
+    ``legacy`` reads three-key Triple DES too: only from a peer that is known to have nothing else.
+    """
     kind, element = split_content_info(encoded)
     if kind not in (oids.ENVELOPED_DATA, oids.AUTH_ENVELOPED_DATA):
         raise Fault(FaultKind.UNSUPPORTED, f"CMS content type {kind}", "enveloped data is expected")
-    authenticated = kind == oids.AUTH_ENVELOPED_DATA
+    return decode_enveloped_element(element, authenticated=kind == oids.AUTH_ENVELOPED_DATA, legacy=legacy)
+
+
+def decode_bare_enveloped(encoded: bytes, *, authenticated: bool = False) -> Enveloped:
+    """Decode EnvelopedData, or AuthEnvelopedData, without ContentInfo, as CRMF and CMP carry it."""
+    return decode_enveloped_element(der.read(encoded, MAX_CMS, MAX_DEPTH), authenticated=authenticated)
+
+
+def decode_enveloped_element(element: Element, *, authenticated: bool = False, legacy: bool = False) -> Enveloped:
+    """Decode the SEQUENCE of an EnvelopedData or AuthEnvelopedData."""
     reader = element.expect(der.SEQUENCE, "EnvelopedData").reader()
     if reader.take(der.INTEGER, "version").integer() not in ((0,) if authenticated else (0, 2, 3, 4)):
         raise Fault(FaultKind.UNSUPPORTED, "EnvelopedData version", "this version is not supported")
@@ -92,16 +111,17 @@ def decode_enveloped(encoded: bytes) -> Enveloped:
     reader.optional(der.context(2 if authenticated else 1))  # unauthenticated, unprotected attributes
     reader.end("EnvelopedData")
     content_type = content.take(der.OID, "contentType").oid()
-    cipher, vector = _decode_cipher(content.take(der.SEQUENCE, "contentEncryptionAlgorithm"))
-    encrypted = content.take(der.context(0, constructed=False), "encryptedContent").content
+    cipher, vector, size = _decode_cipher(content.take(der.SEQUENCE, "contentEncryptionAlgorithm"), legacy)
+    pieces = content.optional(der.context(0))  # BER has it in pieces
+    encrypted = joined_octets(pieces or content.take(der.context(0, constructed=False), "encryptedContent"))
     content.end("EncryptedContentInfo")
     if authenticated != cipher.endswith("-gcm") or (authenticated and len(tag) != TAG_LENGTH):
-        raise _bad_algorithm("cipher and content type do not fit, or a short tag")
+        raise bad_algorithm("cipher and content type do not fit, or a short tag")
     if attributes is not None:
         kind_attribute = single_value(decode_attributes(attributes.children()), oids.CONTENT_TYPE)
         if kind_attribute is None or der.read(kind_attribute).oid() != content_type:
             raise der.malformed("authenticated content type differs")
-    found = (_decode_recipient(info) for info in infos)
+    found = (_decode_recipient(info, size) for info in infos)
     return Enveloped(
         recipients=tuple(one for group in found for one in group),
         content_type=content_type,
@@ -113,33 +133,48 @@ def decode_enveloped(encoded: bytes) -> Enveloped:
     )
 
 
-def _decode_cipher(element: Element) -> tuple[str, bytes]:
+def _decode_cipher(element: Element, legacy: bool) -> tuple[str, bytes, int]:
+    """Return (name, initialisation vector or nonce, octets of the key)."""
     oid, parameters = split_algorithm(element)
     cipher = CIPHER_NAMES.get(oid)
+    if legacy and oid == oids.DES_EDE3_CBC and parameters is not None:
+        vector = parameters.octets()
+        if len(vector) != 8:
+            raise der.malformed("initialisation vector")
+        return LEGACY_CIPHER, vector, _LEGACY_SIZE
     if cipher is None or parameters is None:
-        raise _bad_algorithm(f"content cipher {oid}")
+        raise bad_algorithm(f"content cipher {oid}")
+    size = CIPHERS[cipher][1]
     if cipher.endswith("-cbc"):
         vector = parameters.octets()
         if len(vector) != 16:
             raise der.malformed("initialisation vector")
-        return cipher, vector
+        return cipher, vector, size
     reader = parameters.expect(der.SEQUENCE, "GCMParameters").reader()
     nonce = reader.take(der.OCTET_STRING, "aes-nonce").octets()
     length = reader.optional(der.INTEGER)
     reader.end("GCMParameters")
     if not 8 <= len(nonce) <= 64 or length is None or length.integer() != TAG_LENGTH:
-        raise _bad_algorithm("GCM nonce or tag length")
-    return cipher, nonce
+        raise bad_algorithm("GCM nonce or tag length")
+    return cipher, nonce, size
 
 
-def _decode_recipient(element: Element) -> tuple[RecipientInfo, ...]:
-    if element.tag == der.SEQUENCE:
-        return (_decode_transport(element),)
-    if element.tag == der.context(1):
-        return _decode_agreement(element)
-    if element.tag == der.context(2):
-        return (_decode_kek(element),)
-    return ()
+def _decode_recipient(element: Element, size: int) -> tuple[RecipientInfo, ...]:
+    found: tuple[RecipientInfo, ...] = ()
+    match element.tag:
+        case der.SEQUENCE:
+            found = (_decode_transport(element),)
+        case 0xA1:
+            found = _decode_agreement(element)
+        case 0xA2:
+            found = (_decode_kek(element),)
+        case 0xA3:
+            found = (_decode_password(element),)
+        case 0xA4:
+            found = _decode_other(element)
+        case _:
+            pass
+    return tuple(replace(one, content_key_length=size) for one in found)
 
 
 def _decode_transport(element: Element) -> RecipientInfo:
@@ -193,113 +228,87 @@ def _decode_kek(element: Element) -> RecipientInfo:
     return RecipientInfo(RecipientKind.KEY_ENCRYPTION_KEY, b"", identifier, algorithm, encrypted)
 
 
-def decrypt(enveloped: Enveloped, recipient: RecipientInfo, unwrap: Unwrap) -> bytes:
+def _decode_password(element: Element) -> RecipientInfo:
+    reader = element.reader()
+    reader.take(der.INTEGER, "version")
+    derivation = reader.optional(der.context(0))
+    algorithm = reader.take(der.SEQUENCE, "keyEncryptionAlgorithm").encoded
+    encrypted = reader.take(der.OCTET_STRING, "encryptedKey").octets()
+    reader.end("PasswordRecipientInfo")
+    return RecipientInfo(
+        RecipientKind.PASSWORD,
+        b"",
+        b"",
+        algorithm,
+        encrypted,
+        derivation=der.retag(der.SEQUENCE, derivation.encoded) if derivation is not None else b"",
+    )
+
+
+def _decode_other(element: Element) -> tuple[RecipientInfo, ...]:
+    """OtherRecipientInfo: only KEMRecipientInfo (RFC 9629 section 3) is known."""
+    other = element.reader()
+    kind, value = other.take(der.OID, "oriType").oid(), other.any("oriValue")
+    other.end("OtherRecipientInfo")
+    if kind != oids.ORI_KEM:
+        return ()
+    reader = value.expect(der.SEQUENCE, "KEMRecipientInfo").reader()
+    if reader.take(der.INTEGER, "version").integer() != 0:
+        raise Fault(FaultKind.UNSUPPORTED, "KEMRecipientInfo version", "this version is not supported")
+    issuer_and_serial, key_identifier = _recipient_name(reader.any("rid"))
+    encapsulation = reader.take(der.SEQUENCE, "kem").encoded
+    ciphertext = reader.take(der.OCTET_STRING, "kemct").octets()
+    derivation = reader.take(der.SEQUENCE, "kdf").encoded
+    length = reader.take(der.INTEGER, "kekLength").integer()
+    material = reader.optional(der.context(0))
+    algorithm = reader.take(der.SEQUENCE, "wrap").encoded
+    encrypted = reader.take(der.OCTET_STRING, "encryptedKey").octets()
+    reader.end("KEMRecipientInfo")
+    if not 1 <= length <= _MAX_KEY_LENGTH:
+        raise bad_algorithm("length of the key-encryption key")
+    return (
+        RecipientInfo(
+            RecipientKind.KEY_ENCAPSULATION,
+            issuer_and_serial,
+            key_identifier,
+            algorithm,
+            encrypted,
+            user_keying_material=material.inner().octets() if material is not None else None,
+            derivation=derivation,
+            encapsulation=encapsulation,
+            ciphertext=ciphertext,
+            key_length=length,
+        ),
+    )
+
+
+def decrypt(enveloped: Enveloped, recipient: RecipientInfo, unwrap: Callable[[RecipientInfo], bytes]) -> bytes:
     """Return the content; ``unwrap`` gives the content key of the chosen recipient. Fault(MALFORMED) if it fails."""
     key = unwrap(recipient)
-    if len(key) != CIPHERS[enveloped.cipher][1]:
-        raise _cannot_decrypt("content key of a wrong size")
+    if len(key) != (_LEGACY_SIZE if enveloped.cipher == LEGACY_CIPHER else CIPHERS[enveloped.cipher][1]):
+        raise cannot_decrypt("content key of a wrong size")
     if enveloped.tag:
         try:
             sealed = enveloped.encrypted + enveloped.tag
             return AESGCM(key).decrypt(enveloped.vector, sealed, enveloped.authenticated_attributes or None)
         except InvalidTag:
-            raise _cannot_decrypt("GCM tag") from None
-    decryptor = Cipher(algorithms.AES(key), modes.CBC(enveloped.vector)).decryptor()
-    unpadder = padding.PKCS7(128).unpadder()
+            raise cannot_decrypt("GCM tag") from None
+    cipher = TripleDES(key) if enveloped.cipher == LEGACY_CIPHER else algorithms.AES(key)
+    decryptor = Cipher(cipher, modes.CBC(enveloped.vector)).decryptor()
+    unpadder = padding.PKCS7(8 * len(enveloped.vector)).unpadder()
     try:
         padded = decryptor.update(enveloped.encrypted) + decryptor.finalize()
         return unpadder.update(padded) + unpadder.finalize()
     except ValueError:
-        raise _cannot_decrypt("CBC length or padding") from None
+        raise cannot_decrypt("CBC length or padding") from None
 
 
-def unwrap_rsa(key: rsa.RSAPrivateKey, *, allow_pkcs1: bool = False) -> Unwrap:
-    """Return an unwrapping function for RSA-OAEP; PKCS#1 v1.5 only where old clients leave no choice."""
-
-    def unwrap(recipient: RecipientInfo) -> bytes:
-        oid, parameters = split_algorithm(der.read(recipient.algorithm))
-        scheme: rsa_padding.AsymmetricPadding
-        if oid == oids.RSAES_OAEP:
-            scheme = _oaep(parameters)
-        elif oid == oids.RSA_ENCRYPTION and allow_pkcs1:
-            scheme = rsa_padding.PKCS1v15()  # OpenSSL's implicit rejection gives a random key for bad padding
-        else:
-            raise _bad_algorithm(f"key transport {oid}")
-        try:
-            return key.decrypt(recipient.encrypted_key, scheme)
-        except ValueError:
-            raise _cannot_decrypt("RSA decryption") from None
-
-    return unwrap
-
-
-def _oaep(parameters: Element | None) -> rsa_padding.OAEP:
-    reader = (parameters.expect(der.SEQUENCE, "RSAES-OAEP-params") if parameters else der.read(b"\x30\x00")).reader()
-    hash_field, mask_field, label = (reader.optional(der.context(number)) for number in range(3))
-    reader.end("RSAES-OAEP-params")
-    hashing = hash_algorithm(decode_hash(hash_field.inner()) if hash_field else "sha1")
-    mask_hash = "sha1"
-    if mask_field is not None:
-        oid, inner = split_algorithm(mask_field.inner())
-        if oid != oids.MGF1 or inner is None:
-            raise _bad_algorithm(f"mask generation {oid}")
-        mask_hash = decode_hash(inner)
-    if label is not None:
-        oid, inner = split_algorithm(label.inner())
-        if oid != oids.P_SPECIFIED or inner is None or inner.octets():
-            raise _bad_algorithm("OAEP label")
-    return rsa_padding.OAEP(rsa_padding.MGF1(hash_algorithm(mask_hash)), hashing, None)
-
-
-def unwrap_ec(key: ec.EllipticCurvePrivateKey) -> Unwrap:
-    """Return an unwrapping function for ephemeral-static ECDH with AES key wrap."""
-
-    def unwrap(recipient: RecipientInfo) -> bytes:
-        oid, parameters = split_algorithm(der.read(recipient.algorithm))
-        if oid not in KDF_HASHES or parameters is None:
-            raise _bad_algorithm(f"key agreement {oid}")
-        wrap_oid, _ = split_algorithm(parameters)
-        size = WRAPS.get(wrap_oid)
-        if size is None:
-            raise _bad_algorithm(f"key wrap {wrap_oid}")
-        secret = key.exchange(ec.ECDH(), _originator_key(recipient.originator_spki, key.curve))
-        info = shared_info(parameters.encoded, size, recipient.user_keying_material)
-        return _unwrap(_kdf(KDF_HASHES[oid], size, info, secret), recipient.encrypted_key)
-
-    return unwrap
-
-
-def _kdf(algorithm: hashes.HashAlgorithm, size: int, info: bytes, secret: bytes) -> bytes:
-    return X963KDF(algorithm, size, info).derive(secret)
-
-
-def _originator_key(spki: bytes, curve: ec.EllipticCurve) -> ec.EllipticCurvePublicKey:
-    """Read the ephemeral key; RFC 5753 lets its parameters be absent or NULL, so only the point is taken."""
-    reader = der.read_sequence(spki)
-    oid, _ = split_algorithm(reader.take(der.SEQUENCE, "algorithm"))
-    point = reader.take(der.BIT_STRING, "publicKey").bits()
-    if oid != oids.EC_PUBLIC_KEY:
-        raise _bad_algorithm(f"originator key {oid}")
-    try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
-    except ValueError:
-        raise _cannot_decrypt("originator point is not on the curve") from None
-
-
-def unwrap_kek(kek: bytes) -> Unwrap:
-    """Return an unwrapping function for a symmetric key."""
-
-    def unwrap(recipient: RecipientInfo) -> bytes:
-        oid, _ = split_algorithm(der.read(recipient.algorithm))
-        if WRAPS.get(oid) != len(kek):
-            raise _bad_algorithm(f"key wrap {oid}")
-        return _unwrap(kek, recipient.encrypted_key)
-
-    return unwrap
-
-
-def _unwrap(kek: bytes, encrypted: bytes) -> bytes:
-    try:
-        return aes_key_unwrap(kek, encrypted)
-    except InvalidUnwrap:
-        raise _cannot_decrypt("AES key unwrap") from None
+def recipient_of(enveloped: Enveloped, certificate: Certificate) -> RecipientInfo:
+    """Return the recipient that names this certificate; Fault(NOT_FOUND) when none does."""
+    for recipient in enveloped.recipients:
+        if recipient.issuer_and_serial:
+            if names_certificate(recipient.issuer_and_serial, certificate):
+                return recipient
+        elif recipient.key_identifier and recipient.key_identifier == certificate.subject_key_identifier:
+            return recipient
+    raise Fault(FaultKind.NOT_FOUND, "no recipient has this certificate", "the message is encrypted to somebody else")

@@ -1,4 +1,8 @@
-"""SignedData (RFC 5652 section 5), with and without signers."""
+"""Reading SignedData (RFC 5652 section 5), with and without signers, and verifying it.
+
+Every signature algorithm of the core is verified: RSA with PKCS#1 v1.5 and RSASSA-PSS (RFC 4056), ECDSA (RFC 5753),
+Ed25519 and Ed448 (RFC 8419), ML-DSA (RFC 9882).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,10 @@ from pycryptoutil_protocols import algorithms, der, oids, x509
 from pycryptoutil_protocols.attributes import Attribute, decode_attributes, single_value
 from pycryptoutil_protocols.der import Element
 from pycryptoutil_protocols.faults import Fault, FaultKind
-from pycryptoutil_protocols.ports import Signer
 from pycryptoutil_protocols.x509 import Certificate
 
-from .content import MAX_CMS, MAX_DEPTH, content_info, split_content_info
+from . import digests, legacy_rsa
+from .content import MAX_CMS, MAX_DEPTH, names_certificate, split_content_info
 
 _MAX_CERTIFICATES = 64
 _MAX_SIGNERS = 16
@@ -22,7 +26,10 @@ _CERTIFICATE = der.SEQUENCE  # the other choices of CertificateSet are tagged, a
 
 @dataclass(frozen=True, slots=True)
 class SignerInfo:
-    """One signature; the signer is named by ``issuer_and_serial`` (DER) or by ``key_identifier``."""
+    """One signature; the signer is named by ``issuer_and_serial`` (DER) or by ``key_identifier``.
+
+    ``digest_algorithm`` is a name, or an object identifier that has no name here.
+    """
 
     issuer_and_serial: bytes
     key_identifier: bytes
@@ -43,26 +50,6 @@ class SignedData:
     certificates: tuple[bytes, ...] = field(repr=False)
     crls: tuple[bytes, ...] = field(repr=False)
     signers: tuple[SignerInfo, ...]
-
-
-def encode_certs_only(certificates: Sequence[bytes], crls: Sequence[bytes] = (), *, in_order: bool = True) -> bytes:
-    """DER ContentInfo of a SignedData with certificates and no signer.
-
-    Sorted as DER's SET OF the CA may come before the leaf, while some readers take the first for the leaf; so the
-    order given is kept unless ``in_order`` is false, which strict readers of DER like better.
-    """
-    certificates = certificates if in_order else sorted(certificates)
-    return content_info(
-        oids.SIGNED_DATA,
-        der.sequence(
-            der.integer(1),
-            der.set_of(()),
-            der.sequence(der.oid(oids.DATA)),
-            der.explicit(0, *certificates) if certificates else b"",
-            der.explicit(1, *crls) if crls else b"",
-            der.set_of(()),
-        ),
-    )
 
 
 def decode_certs_only(encoded: bytes) -> tuple[bytes, ...]:
@@ -106,7 +93,7 @@ def _decode_signer(element: Element) -> SignerInfo:
     by_key = identifier.tag == der.context(0, constructed=False)
     if version != (3 if by_key else 1) or not (by_key or identifier.tag == der.SEQUENCE):
         raise der.malformed("SignerInfo version and sid")
-    digest = algorithms.decode_hash(reader.take(der.SEQUENCE, "digestAlgorithm"))
+    digest = digests.decode_digest(reader.take(der.SEQUENCE, "digestAlgorithm"))
     attributes = reader.optional(der.context(0))
     algorithm = reader.take(der.SEQUENCE, "signatureAlgorithm").encoded
     signature = reader.take(der.OCTET_STRING, "signature").octets()
@@ -124,81 +111,69 @@ def _decode_signer(element: Element) -> SignerInfo:
     )
 
 
-def build_signed_data(
-    content_type: str,
-    content: bytes,
-    signer: Signer,
-    certificate: bytes,
-    *,
-    certificates: Sequence[bytes] | None = None,
-    attributes: Sequence[Attribute] = (),
-    by_key_identifier: bool = False,
-    bare: bool = False,
-) -> bytes:
-    """Sign ``content`` with signed attributes and return a ContentInfo, or the SignedData alone when ``bare``.
-
-    ``certificate`` is the signer's, put in first unless ``certificates`` says what to put in. contentType and
-    messageDigest are added to ``attributes``.
-    """
-    name = signer.signature_algorithm
-    digest = algorithms.signature_hash(name)
-    signed = [
-        Attribute(oids.CONTENT_TYPE, (der.oid(content_type),)),
-        Attribute(oids.MESSAGE_DIGEST, (der.octet_string(algorithms.digest(digest, content)),)),
-        *attributes,
-    ]
-    attributes_der = der.set_of(attribute.encode() for attribute in signed)
-    facts = x509.decode_certificate(certificate)
-    if by_key_identifier and not facts.subject_key_identifier:
-        raise Fault(FaultKind.INTERNAL, "the signer's certificate has no key identifier")
-    identifier = der.implicit(0, facts.subject_key_identifier) if by_key_identifier else facts.issuer_and_serial
-    info = der.sequence(
-        der.integer(3 if by_key_identifier else 1),
-        identifier,
-        algorithms.hash_identifier(digest),
-        der.retag(der.context(0), attributes_der),
-        algorithms.signature_identifier(name),
-        der.octet_string(signer.sign(attributes_der)),
-    )
-    kept = (certificate,) if certificates is None else certificates
-    body = der.sequence(
-        der.integer(1 if content_type == oids.DATA and not by_key_identifier else 3),
-        der.set_of((algorithms.hash_identifier(digest),)),
-        der.sequence(der.oid(content_type), der.explicit(0, der.octet_string(content))),
-        der.explicit(0, *kept) if kept else b"",
-        der.set_of((info,)),
-    )
-    return body if bare else content_info(oids.SIGNED_DATA, body)
-
-
 def verify_signed_data(
-    signed: SignedData, *, candidates: Sequence[bytes] = (), content: bytes | None = None
+    signed: SignedData, *, candidates: Sequence[bytes] = (), content: bytes | None = None, legacy: bool = False
 ) -> tuple[Certificate, ...]:
     """Check every signature and return the signers' certificates; Fault(BAD_SIGNATURE, NOT_FOUND, BAD_ALGORITHM).
 
     Signers are looked for in the message and in ``candidates``; that their certificates are trusted, and for this
-    purpose, is for the caller to check. ``content`` is what a detached signature is over.
+    purpose, is for the caller to check. ``content`` is what a detached signature is over. ``legacy`` believes RSA with
+    SHA-1 and MD5 too: only for a peer that is known to have nothing else.
     """
     data = signed.content if content is None else content
     if not signed.signers or data is None:
         raise Fault(FaultKind.BAD_SIGNATURE, "SignedData without signers or content", "the message is not signed")
     known = [x509.decode_certificate(one) for one in (*signed.certificates, *candidates)]
-    return tuple(_verify_signer(signer, signed.content_type, data, known) for signer in signed.signers)
+    return tuple(_verify_among(signer, signed.content_type, data, known, legacy) for signer in signed.signers)
 
 
-def _verify_signer(signer: SignerInfo, content_type: str, data: bytes, known: Sequence[Certificate]) -> Certificate:
-    certificate = next((one for one in known if _is_signer(signer, one)), None)
+def _verify_among(
+    signer: SignerInfo, content_type: str, data: bytes, known: Sequence[Certificate], legacy: bool
+) -> Certificate:
+    certificate = next((one for one in known if is_signer(signer, one)), None)
     if certificate is None:
         raise Fault(FaultKind.NOT_FOUND, "the signer's certificate is missing", "the signer's certificate is missing")
+    verify_signer(signer, content_type, data, certificate.spki, legacy=legacy)
+    return certificate
+
+
+def is_signer(signer: SignerInfo, certificate: Certificate) -> bool:
+    """Whether a signature names this certificate; some write the issuer's name in other string types."""
+    if signer.key_identifier:
+        return certificate.subject_key_identifier == signer.key_identifier
+    return names_certificate(signer.issuer_and_serial, certificate)
+
+
+def verify_signer(signer: SignerInfo, content_type: str, data: bytes, spki: bytes, *, legacy: bool = False) -> None:
+    """Check one signature over ``data`` by this key; Fault(BAD_SIGNATURE, BAD_ALGORITHM, WEAK_KEY)."""
     message = data
     if signer.signed_attributes_der:
-        _check_attributes(signer, content_type, data)
+        check_attributes(signer, content_type, data, legacy=legacy)
         message = signer.signed_attributes_der
     elif content_type != oids.DATA:
         raise Fault(FaultKind.BAD_SIGNATURE, "no signed attributes over another type than data", "not validly signed")
-    algorithm = _signature_algorithm(signer)
-    algorithms.verify(certificate.spki, algorithm, message, signer.signature)
-    return certificate
+    try:
+        _verify(signer, message, spki, legacy)
+    except Fault as fault:
+        again = _sorted_attributes(signer.signed_attributes_der)
+        if fault.kind is not FaultKind.BAD_SIGNATURE or again == message or not signer.signed_attributes_der:
+            raise
+        # sent as BER, signed as DER (RFC 5652 section 5.4): it is the same set
+        _verify(signer, again, spki, legacy)
+
+
+def _sorted_attributes(encoded: bytes) -> bytes:
+    return der.set_of(child.encoded for child in der.read(encoded, MAX_CMS).children()) if encoded else b""
+
+
+def _verify(signer: SignerInfo, message: bytes, spki: bytes, legacy: bool) -> None:
+    old = legacy_rsa.digest_of(signer.signature_algorithm, signer.digest_algorithm)
+    if old:
+        if not legacy or old != signer.digest_algorithm:
+            raise Fault(FaultKind.BAD_ALGORITHM, f"signature with {old}", "the signature algorithm is not accepted")
+        legacy_rsa.verify(spki, old, message, signer.signature)
+        return
+    algorithms.verify(spki, _signature_algorithm(signer), message, signer.signature)
 
 
 def _signature_algorithm(signer: SignerInfo) -> bytes:
@@ -206,25 +181,16 @@ def _signature_algorithm(signer: SignerInfo) -> bytes:
     oid, _ = algorithms.split_algorithm(der.read(signer.signature_algorithm))
     if oid == oids.RSA_ENCRYPTION:
         return algorithms.signature_identifier(f"rsa-{signer.digest_algorithm}")
-    decoded = algorithms.decode_signature(signer.signature_algorithm).name
-    if decoded.startswith(("rsa-", "ecdsa-")) and algorithms.signature_hash(decoded) != signer.digest_algorithm:
-        raise Fault(FaultKind.BAD_ALGORITHM, "digest and signature algorithms differ", "the algorithms do not fit")
+    digests.check_digest(signer.digest_algorithm, algorithms.decode_signature(signer.signature_algorithm).name)
     return signer.signature_algorithm
 
 
-def _is_signer(signer: SignerInfo, certificate: Certificate) -> bool:
-    if signer.key_identifier:
-        return certificate.subject_key_identifier == signer.key_identifier
-    return certificate.issuer_and_serial == signer.issuer_and_serial
-
-
-def _check_attributes(signer: SignerInfo, content_type: str, data: bytes) -> None:
+def check_attributes(signer: SignerInfo, content_type: str, data: bytes, *, legacy: bool = False) -> None:
+    """Check that the signed attributes name this content's type and digest; Fault(BAD_SIGNATURE, BAD_ALGORITHM)."""
     kind = single_value(signer.signed_attributes, oids.CONTENT_TYPE)
     digest = single_value(signer.signed_attributes, oids.MESSAGE_DIGEST)
     if kind is None or digest is None:
         raise Fault(FaultKind.BAD_SIGNATURE, "contentType or messageDigest attribute is missing", "not validly signed")
-    if signer.digest_algorithm == "sha1":
-        raise Fault(FaultKind.BAD_ALGORITHM, "SHA-1 message digest", "SHA-1 is not accepted")
-    expected = algorithms.digest(signer.digest_algorithm, data)
+    expected = digests.digest(signer.digest_algorithm, data, legacy=legacy)
     if der.read(kind).oid() != content_type or not hmac.compare_digest(der.read(digest).octets(), expected):
         raise Fault(FaultKind.BAD_SIGNATURE, "contentType or messageDigest differs", "the signature is not valid")
