@@ -146,9 +146,11 @@ def _capabilities(value: bytes | None) -> tuple[Capability, ...]:
 
 
 def _change_subject_name(value: bytes | None) -> ChangeSubjectName | None:
+    return decode_change_subject_name(value) if value is not None else None
+
+
+def decode_change_subject_name(value: bytes) -> ChangeSubjectName:
     """SEQUENCE { subject Name OPTIONAL, subjectAlt GeneralNames OPTIONAL }, whose two SEQUENCEs differ by content."""
-    if value is None:
-        return None
     subject: bytes | None = None
     sans: tuple[GeneralName, ...] | None = None
     for child in der.read(value).expect(der.SEQUENCE, "ChangeSubjectName").children():

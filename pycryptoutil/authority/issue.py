@@ -15,8 +15,15 @@ from typing import Final
 from pycryptoutil_protocols import algorithms, der
 from pycryptoutil_protocols.csr import CertificationRequest, decode_csr, verify_csr
 from pycryptoutil_protocols.faults import Fault, FaultKind
-from pycryptoutil_protocols.names import Name, decode_name
-from pycryptoutil_protocols.x509 import Extension, decode_certificate, encode_extensions
+from pycryptoutil_protocols.names import GeneralName, Name, decode_general_names, decode_name
+from pycryptoutil_protocols.oids import SUBJECT_ALT_NAME
+from pycryptoutil_protocols.x509 import (
+    Extension,
+    decode_certificate,
+    decode_extensions,
+    encode_extensions,
+    find_extension,
+)
 
 from pycryptoutil.authority import extensions, lint, names, serials, store, subject
 from pycryptoutil.authority.certificates import records
@@ -113,6 +120,7 @@ class Issuance:
             (order.subject or "").encode(),
             "\n".join(order.sans).encode(),
             f"{order.not_before} {order.not_after} {order.must_staple}".encode(),
+            order.extensions or b"",
             order.idempotency_key.encode(),
         )
         return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hexdigest()
@@ -188,7 +196,7 @@ def check_key(i: Issuance) -> None:
 
 def collect_names(i: Issuance) -> None:
     """Take the names of the order, or else of the CSR, or else of the common name where the profile says so."""
-    requested = names.unique(map(names.from_general_name, i.csr.sans)) if i.csr is not None else ()
+    requested = names.unique(map(names.from_general_name, _asked_sans(i)))
     i.sans = names.unique(map(names.parse_name, i.order.sans)) or requested
     i.subject = _asked_subject(i)
     if not i.sans and i.profile.names.from_common_name:
@@ -196,6 +204,17 @@ def collect_names(i: Issuance) -> None:
     # the CSR's own names obey the policy too, even where the order replaces them
     for candidates in dict.fromkeys((i.sans, requested or i.sans)):
         names.check_names(candidates, i.profile.names)
+
+
+def _asked_extensions(i: Issuance) -> tuple[Extension, ...]:
+    if i.order.extensions is not None:
+        return decode_extensions(der.read(i.order.extensions))
+    return i.csr.extensions if i.csr is not None else ()
+
+
+def _asked_sans(i: Issuance) -> tuple[GeneralName, ...]:
+    found = find_extension(_asked_extensions(i), SUBJECT_ALT_NAME)
+    return decode_general_names(found.value) if found is not None else ()
 
 
 def _asked_subject(i: Issuance) -> Name:
@@ -238,7 +257,7 @@ def check_renewal(i: Issuance) -> None:
 
 def check_extensions(i: Issuance) -> None:
     """Read what the CSR asks for; what the profile does not let it bring is refused, not dropped."""
-    i.wanted = extensions.check_requested(i.csr.extensions if i.csr is not None else (), i.profile)
+    i.wanted = extensions.check_requested(_asked_extensions(i), i.profile)
     if i.order.must_staple:
         if i.profile.must_staple == "never":
             raise _refused(f"the profile {i.profile.name} does not allow must-staple", "must_staple")

@@ -241,7 +241,9 @@ class IssueOrder:
     ``subject`` (RFC 4514) and ``sans`` (``dns:a.test``, ``ip:192.0.2.1``, ``email:…``, ``uri:…``), where given, are
     what the certificate carries instead of the CSR's; the CSR's must still obey the policy. ``credential`` narrows the
     names; without one the caller has authorised a principal. ``previous_certificate`` (DER) makes it a renewal.
-    An ``idempotency_key`` makes a repeat by the same requester with the same request answer with the same certificate.
+    ``extensions`` (DER SEQUENCE OF Extension), where given, are asked for instead of the CSR's: the profile judges both
+    alike. An ``idempotency_key`` makes a repeat by the same requester with the same request answer with the same
+    certificate.
     """
 
     authority: str = ""
@@ -257,6 +259,7 @@ class IssueOrder:
     previous_certificate: bytes | None = None
     idempotency_key: str = ""
     must_staple: bool = False
+    extensions: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
