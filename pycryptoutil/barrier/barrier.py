@@ -21,6 +21,7 @@ from pycryptoutil.clock import Clock
 from pycryptoutil.crypto.keys import PrivateKey, SymmetricKey, shamir_combine
 from pycryptoutil.errors import ConfigurationError, CoreError, StartupError
 from pycryptoutil.storage import SYSTEM_TENANT, Database, UnitOfWork, audit, in_unit_of_work
+from pycryptoutil.tracing import traced
 
 RotationLevel = Literal["root", "intermediate", "content", "unseal"]
 
@@ -233,12 +234,14 @@ class Barrier:
 
     # -- values ------------------------------------------------------------------------------------------------------
 
+    @traced("barrier.encrypt")
     def encrypt(self, plaintext: bytes, aad: bytes) -> bytes:
         """Seal ``plaintext`` for the place ``aad`` names; Fault(SEALED) when keys are away."""
         ring = self._counted()
         header = bytes([_DATA]) + ring.content_id
         return header + ring.content.encrypt(plaintext, header + aad)
 
+    @traced("barrier.decrypt")
     def decrypt(self, sealed: bytes, aad: bytes) -> bytes:
         """Open what :meth:`encrypt` gave; Fault(INTERNAL) when it was altered or belongs elsewhere."""
         key, header, body = self._key_of(sealed, _DATA)
@@ -247,12 +250,14 @@ class Barrier:
         except (Fault, CoreError) as error:
             raise _unreadable() from error
 
+    @traced("barrier.seal_key")
     def seal_key(self, key: PrivateKey, aad: bytes) -> bytes:
         """Seal a private key; it goes from handle to ciphertext inside the core."""
         ring = self._counted()
         header = bytes([_PRIVATE_KEY]) + ring.content_id
         return header + key.seal(ring.content, header + aad)
 
+    @traced("barrier.open_key")
     def open_key(self, sealed: bytes, aad: bytes) -> PrivateKey:
         """Open what :meth:`seal_key` gave."""
         key, header, body = self._key_of(sealed, _PRIVATE_KEY)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -40,6 +40,9 @@ from pycryptoutil.service.tls import ListenerTls
 from pycryptoutil.service.tls_material import leaf_names, trust_bundle
 from pycryptoutil.service.workers import BackgroundTasks, WorkerPool
 from pycryptoutil.storage import Database, migrate
+
+if TYPE_CHECKING:
+    from pycryptoutil.service.telemetry.process import Telemetry  # the extra may not be installed
 
 log = structlog.get_logger()
 
@@ -124,6 +127,7 @@ class ServiceApp:
         sockets: sockets.Sockets | Mapping[Listener, Any] | None = None,
         background: tuple[BackgroundTask, ...] = (),
         upkeep: Any = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """Provision TLS and bind what is not bound yet. ConfigurationError or StartupError if that cannot be.
 
@@ -144,6 +148,7 @@ class ServiceApp:
         self._background: list[BackgroundTasks] = []
         self._loops: list[LoopingCall] = []
         self.metrics = Metrics(definition.name, directory=metrics_directory, instance=instance)
+        self._telemetry = telemetry.of(definition.name, self.metrics) if telemetry is not None else None
 
         limits = settings.limits
         self._pool = WorkerPool(definition.name, reactor, threads=limits.worker_threads, depth=limits.queue_depth)
@@ -170,11 +175,7 @@ class ServiceApp:
             on_unseal=self._hooks.unsealed_by,
             on_seal=self._hooks.sealed,
         )
-        self.dispatcher = Dispatcher(
-            self.edge,
-            self._routers(),
-            {Listener.PUBLIC: self._pool, Listener.PLAIN: self._pool, Listener.ADMIN: self._admin_pool},
-        )
+        self.dispatcher = self._make_dispatcher()
         self.listeners = self._make_listeners(sockets)
         self.urls = self._make_urls()
         self.edge.own_origins = frozenset({self.urls.public.lower().rstrip("/")})
@@ -202,6 +203,14 @@ class ServiceApp:
             names=lambda tls: leaf_names(tls, address, url),
             count=lambda result: self.metrics.count("tls_reloads", kind.value, result),
         )
+
+    def _make_dispatcher(self) -> Dispatcher:
+        pools = {Listener.PUBLIC: self._pool, Listener.PLAIN: self._pool, Listener.ADMIN: self._admin_pool}
+        if self._telemetry is None or self._telemetry.requests is None:
+            return Dispatcher(self.edge, self._routers(), pools)
+        from pycryptoutil.service.telemetry.dispatcher import TracedDispatcher
+
+        return TracedDispatcher(self.edge, self._routers(), pools, self._telemetry.requests)
 
     def _revocation_check(self, settings: ServiceSettings) -> RevocationCheck | None:
         checking = [tls for tls in (settings.public.tls, settings.admin.tls) if _checks_revocation(tls)]
@@ -286,7 +295,7 @@ class ServiceApp:
 
     def listen(self) -> None:
         """Accept connections; until ``enter`` business requests are answered 503."""
-        timing.observe_by(CRYPTO.observe)
+        timing.observe_by(self._observe_crypto())
         self._pool.start()
         self._admin_pool.start()
         for listener in self.listeners.values():
@@ -295,6 +304,17 @@ class ServiceApp:
         self._loop(self._watch_tls, TLS_WATCH_SECONDS)
         if self.metrics.shared:
             self._loop(lambda: self._admin_pool.run(self.metrics.publish).addErrback(_logged), PUBLISH_SECONDS)
+
+    def _observe_crypto(self) -> timing.Observer:
+        if self._telemetry is None or self._telemetry.requests is None:
+            return CRYPTO.observe
+        traced = self._telemetry.operation
+
+        def observe(operation: str, seconds: float) -> None:
+            CRYPTO.observe(operation, seconds)
+            traced(operation, seconds)
+
+        return observe
 
     def build(self, tenant_id: str) -> Built:
         """Make the service's state; any thread, the barrier open."""

@@ -24,6 +24,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.ocsp.response import decode_response, verify_response
 
+from pycryptoutil import tracing
 from pycryptoutil.clock import Clock
 
 log = structlog.get_logger()
@@ -53,6 +54,7 @@ Fetch = Callable[[str, bytes | None, float, int], bytes]
 """``(url, body to POST or None to GET, timeout, size limit) -> body``; OSError or ValueError if that fails."""
 
 
+@tracing.traced("revocation.fetch")
 def fetch(url: str, body: bytes | None, timeout: float, limit: int) -> bytes:
     """Get a small object over plain HTTP, without redirects; OSError or ValueError if that fails."""
     parts = urlsplit(url)
@@ -61,7 +63,7 @@ def fetch(url: str, body: bytes | None, timeout: float, limit: int) -> bytes:
     connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout)
     try:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        headers = {"Connection": "close"}
+        headers = {"Connection": "close", **tracing.outbound()}
         if body is not None:
             headers["Content-Type"] = "application/ocsp-request"
         connection.request("GET" if body is None else "POST", target, body, headers)

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pycryptoutil.errors import ConfigurationError
-from pycryptoutil.service import catalogue, yamlfile
+from pycryptoutil.service import catalogue, telemetry, yamlfile
 from pycryptoutil.service.definition import ServiceDefinition
 from pycryptoutil.service.profiles import PROFILES
 from pycryptoutil.service.schema import (
@@ -33,6 +33,7 @@ from pycryptoutil.service.schema import (
     is_secret,
 )
 from pycryptoutil.service.settings import SERVICE_SECTIONS, Count, FilePath, Profile, Section, ServiceSettings
+from pycryptoutil.service.telemetry.environment import standard
 
 MASK = "********"
 _AT_START = (
@@ -42,6 +43,7 @@ _AT_START = (
     "database.",
     "barrier.",
     "audit.",
+    "telemetry.",
     "admin.prefix",
     "limits.worker_",
     "limits.queue_",
@@ -143,6 +145,9 @@ def load(definitions: Sequence[ServiceDefinition], inputs: Inputs) -> Configurat
     if profile.value not in PROFILES:
         raise ConfigurationError(f"{profile.origin}: profile: must be one of {', '.join(PROFILES)}", "profile")
     layers = [*named, _flatten(schema, PROFILES[profile.value], f"profile {profile.value}")]
+    layers.append(
+        {("telemetry", key): Given(value, f"environment {v}") for key, value, v in standard(inputs.environment)}
+    )
     winners = {key: layer[key] for layer in reversed(layers) for key in layer}
     winners = {key: _resolve(schema.table[key], given) for key, given in winners.items()}
     origins = {key: given.origin for key, given in winners.items()}
@@ -383,6 +388,7 @@ def _refuse_contradictions(
 
     if settings.barrier.mode == "file" and settings.barrier.secret_file is None:
         refuse(("barrier", "secret_file"), "is missing: barrier.mode file unseals with it")
+    telemetry.check(settings.telemetry)
     scheme = settings.database.url.get_secret_value().partition(":")[0]
     if scheme not in {"", "sqlite", "postgresql"}:
         refuse(("database", "url"), "must start with sqlite:/// or postgresql://")

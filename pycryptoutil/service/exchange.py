@@ -111,6 +111,7 @@ class Exchange:
         "security",
         "side",
         "started",
+        "trace",
     )
 
     def __init__(
@@ -135,6 +136,7 @@ class Exchange:
         self.security = ""  # header lines, ready to send
         self.fast = False  # answered on the reactor
         self.abandoned = False  # answered already (timeout) or nobody listens any more
+        self.trace: Any = None  # the context of its span, while it is traced
 
     @property
     def parameters(self) -> Mapping[str, str]:

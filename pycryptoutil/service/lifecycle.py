@@ -22,7 +22,7 @@ from pycryptoutil_protocols.faults import Fault
 
 from pycryptoutil.clock import SystemClock
 from pycryptoutil.errors import ConfigurationError, StartupError
-from pycryptoutil.service import logging, prepare, ready, sockets
+from pycryptoutil.service import logging, prepare, ready, sockets, telemetry
 from pycryptoutil.service.config import Configuration
 from pycryptoutil.service.control import Message
 from pycryptoutil.service.process import EXIT_STARTUP, Role, serve
@@ -93,7 +93,7 @@ def _supervise(configuration: Configuration, bound: Sockets) -> int:
             opened.close()
 
     timeout = max(settings.limits.shutdown_timeout for settings in configuration.services.values())
-    _load_before_fork()
+    _load_before_fork(configuration)
     try:
         return Supervisor(
             count,
@@ -110,9 +110,10 @@ def _supervise(configuration: Configuration, bound: Sockets) -> int:
         shutil.rmtree(metrics, ignore_errors=True)
 
 
-def _load_before_fork() -> None:
+def _load_before_fork(configuration: Configuration) -> None:
     """Import what every worker needs, once; nothing of it starts a thread, a reactor or opens a descriptor."""
     importlib.import_module("pycryptoutil.service.app")
+    telemetry.load(configuration.settings.telemetry)
     gc.freeze()
     gc.enable()
 

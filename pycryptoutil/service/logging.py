@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -61,6 +61,8 @@ class _State:
         self.clock: Clock = SystemClock()
         self.sink = _Sink()
         self.common: Mapping[str, Any] = {}
+        self.trace: Callable[[], tuple[str, str] | None] | None = None
+        self.exporter: Callable[[Mapping[str, Any]], None] | None = None
 
 
 _state = _State()
@@ -72,7 +74,7 @@ def configure(settings: LoggingSettings, clock: Clock | None = None) -> None:
     _state.text = settings.format == "text" or (settings.format == "auto" and os.isatty(2))
     _state.clock = clock or _state.clock
     structlog.configure(
-        processors=[_filter, structlog.contextvars.merge_contextvars, _stamp, _exception, _redact, _render],
+        processors=[_filter, structlog.contextvars.merge_contextvars, _stamp, _exception, _redact, _export, _render],
         wrapper_class=structlog.BoundLogger,
         logger_factory=lambda *_: _state.sink,
         cache_logger_on_first_use=True,
@@ -88,6 +90,16 @@ def configure(settings: LoggingSettings, clock: Clock | None = None) -> None:
 def always(**values: Any) -> None:
     """Add these to every line of this process, such as the worker's number."""
     _state.common = values
+
+
+def name_traces_by(current: Callable[[], tuple[str, str] | None] | None) -> None:
+    """Add the trace's and the span's id to lines that belong to one; None to stop."""
+    _state.trace = current
+
+
+def export_to(exporter: Callable[[Mapping[str, Any]], None] | None) -> None:
+    """Give each redacted line to this too, on the thread that logs: it must be quick; None to stop."""
+    _state.exporter = exporter
 
 
 def bridge_twisted() -> None:
@@ -133,6 +145,9 @@ def _filter(_logger: Any, method: str, event: Event) -> Event:
 def _stamp(_logger: Any, _method: str, event: Event) -> Event:
     for name, value in _state.common.items():
         event.setdefault(name, value)
+    ids = _state.trace() if _state.trace is not None else None
+    if ids is not None:
+        event["trace_id"], event["span_id"] = ids
     event["time"] = _state.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return event
 
@@ -150,6 +165,13 @@ def _exception(_logger: Any, _method: str, event: Event) -> Event:
 
 def _redact(_logger: Any, _method: str, event: Event) -> Event:
     return {name: redact_value(name, value) for name, value in event.items()}
+
+
+def _export(_logger: Any, _method: str, event: Event) -> Event:
+    if _state.exporter is not None:
+        with contextlib.suppress(Exception):  # a log line must never stop what it reports on
+            _state.exporter(event)
+    return event
 
 
 _FIRST = ("time", "level", "event")

@@ -57,7 +57,7 @@ class Dispatcher:
 
         ``label`` is the listener's name, read once: reading it off an enum is slow.
         """
-        edge, fields = self.edge, head.fields
+        fields = head.fields
         request = Request(
             head.method,
             head.path,
@@ -73,6 +73,11 @@ class Dispatcher:
         )
         exchange = Exchange(request, self._find[label](head.path), fields.length, self._monotonic(), label)
         self.in_flight += 1
+        self._enter(exchange)
+        return exchange
+
+    def _enter(self, exchange: Exchange) -> None:
+        edge = self.edge
         try:
             for step in ENTRY:
                 step(edge, exchange)
@@ -80,7 +85,6 @@ class Dispatcher:
                     break
         except Exception as error:  # noqa: BLE001  recover is the one place where everything ends
             recover(edge, exchange, error)
-        return exchange
 
     def run(self, exchange: Exchange, body: bytes, deliver: Deliver) -> bool:
         """Answer a whole request, ``body`` being what has come since ``open``.
@@ -146,6 +150,6 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001
             recover(self.edge, exchange, error)
 
-    def forget(self) -> None:
+    def forget(self, exchange: Exchange) -> None:  # noqa: ARG002  who traces wants to know which
         """Count out a request whose peer is gone before its answer."""
         self.in_flight -= 1

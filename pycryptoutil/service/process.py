@@ -19,7 +19,7 @@ from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import SystemClock
 from pycryptoutil.errors import ConfigurationError
 from pycryptoutil.http.message import Listener
-from pycryptoutil.service import bootstrap, logging, prepare, ready, upkeep
+from pycryptoutil.service import bootstrap, logging, prepare, ready, telemetry, upkeep
 from pycryptoutil.service.config import Configuration
 from pycryptoutil.service.control import MAX_PACKET, REPEAT_SECONDS, Message
 from pycryptoutil.service.ready import ServiceAddress
@@ -97,6 +97,7 @@ class Process:
             f"{socket.gethostname()}:{os.getpid()}",
             prepare.sealed_columns(configuration),
         )
+        self._telemetry = telemetry.open_telemetry(configuration.settings.telemetry, self._clock, role.number)
         self._apps = self._make_apps(bound)
 
     def _make_apps(self, bound: Sockets) -> dict[str, ServiceApp]:
@@ -127,6 +128,7 @@ class Process:
                 sockets=mine,
                 background=upkeep.tasks(self._configuration.settings.audit.head_interval) if first else (),
                 upkeep=self._upkeep,
+                telemetry=self._telemetry,
             )
             first = False
         return apps
@@ -135,6 +137,8 @@ class Process:
 
     def run(self) -> int:
         """Listen, serve and drain; return the exit code."""
+        if self._telemetry is not None:
+            self._telemetry.start()
         for app in self._apps.values():
             app.listen()
         if self._link is not None:
@@ -150,6 +154,8 @@ class Process:
             ready_file = self._configuration.settings.process.ready_file
             if self._announced and self._link is None and ready_file is not None:
                 ready.remove(ready_file)
+            if self._telemetry is not None:
+                self._telemetry.stop()
         return self._code
 
     def _build(self) -> dict[str, Any]:

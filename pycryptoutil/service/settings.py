@@ -8,6 +8,7 @@ TLS key material, which keeps its reference (:class:`Material`) so that a change
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,9 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=366 * 86400)]
 Bytes = Annotated[int, Field(ge=1, le=1 << 30)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*=\s*[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 class Section(BaseModel):
@@ -347,6 +351,69 @@ class AuditSettings(Section):
     head_interval: Seconds = 300
 
 
+class TelemetrySettings(Section):
+    """OpenTelemetry over OTLP (extra ``otel``): off without ``endpoint``. Standard ``OTEL_*`` variables are defaults.
+
+    ``headers`` are ``name=value,name=value`` (percent-encoded), ``attributes`` resource attributes as ``name=value``.
+    """
+
+    endpoint: str = ""  # base URL of the receiver: /v1/traces, /v1/metrics and /v1/logs are below it
+    protocol: Literal["http/protobuf"] = "http/protobuf"
+    headers: SecretStr = SecretStr("")
+    certificate: FilePath | None = None  # trust for https; the system's without it
+    client_certificate: FilePath | None = None
+    client_key: FilePath | None = None
+    traces: bool = True
+    metrics: bool = True
+    logs: bool = True
+    service_name: str = Field(default="", max_length=128)  # empty: each service's own
+    attributes: Strings = ()
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0  # of the requests that bring no decision of their own
+    trust_parent: bool = True  # take a request's traceparent, and its decision
+    queue_size: Count = 4096  # items of each signal that may wait; what comes then is dropped, and counted
+    batch_size: Count = 512
+    batch_interval: Seconds = 5
+    metric_interval: Seconds = 60
+    timeout: Seconds = 10  # of one export, with its retries
+    shutdown_timeout: Annotated[float, Field(ge=0, le=60)] = 3
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint(cls, value: str) -> str:
+        parts = urlsplit(value)
+        wrong = parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment
+        if value and (wrong or parts.username is not None):
+            raise ValueError("is not a base URL such as http://127.0.0.1:4318 (secrets belong in telemetry.headers)")
+        return value.rstrip("/")
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, value: SecretStr) -> SecretStr:
+        if any(not _HEADER.fullmatch(part.strip()) for part in value.get_secret_value().split(",") if part.strip()):
+            raise ValueError("is not name=value,name=value")
+        return value
+
+    @field_validator("attributes")
+    @classmethod
+    def _attributes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if not entry.partition("=")[0].strip() or "=" not in entry:
+                raise ValueError(f"{entry[:40]!r} is not name=value")
+        return value
+
+    @property
+    def header_fields(self) -> dict[str, str]:
+        """``headers``, parsed."""
+        parts = (part.partition("=") for part in self.headers.get_secret_value().split(",") if part.strip())
+        return {name.strip().lower(): unquote(value.strip()) for name, _, value in parts}
+
+    @property
+    def resource_attributes(self) -> dict[str, str]:
+        """``attributes``, parsed."""
+        parts = (entry.partition("=") for entry in self.attributes)
+        return {name.strip(): unquote(value.strip()) for name, _, value in parts}
+
+
 class ServiceSettings(Section):
     """Everything one service of a process runs by: the shared sections with its own overrides applied."""
 
@@ -365,6 +432,7 @@ class ServiceSettings(Section):
     realms: RealmSettings = RealmSettings()
     logging: LoggingSettings = LoggingSettings()
     audit: AuditSettings = AuditSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @cached_property
     def allowed_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

@@ -116,7 +116,7 @@ class HttpConnection(Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is not None and self._state in {State.BODY, State.BUSY}:
             exchange.abandoned = True
-            self._dispatcher.forget()
+            self._dispatcher.forget(exchange)
         self._state = State.CLOSED
         self._buffer = b""
         if self._stream is not None and not self._pulling:
@@ -365,7 +365,7 @@ class HttpConnection(Protocol):
             return
         if exchange is not None:
             self._exchange = None
-            self._dispatcher.forget()
+            self._dispatcher.forget(exchange)
         request_id = self._dispatcher.request_id()
         log.info(
             "bad request", request_id=request_id, listener=self._listener.value, status=bad.status, detail=bad.reason
@@ -488,9 +488,9 @@ class HttpConnection(Protocol):
             self._deadline = 0.0  # the stall itself is timed
             return
         if self._state is State.BODY and self._exchange is not None:
-            self._exchange.abandoned = True
-            self._exchange = None
-            self._dispatcher.forget()
+            exchange, self._exchange = self._exchange, None
+            exchange.abandoned = True
+            self._dispatcher.forget(exchange)
         self._state = State.CLOSED
         self._buffer = b""
         self._deadline = self._now() + DISCARD_SECONDS * 5  # to send the rest; then it is cut

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, CursorResult, Executable, Table, inspect, mak
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from pycryptoutil import tracing
 from pycryptoutil.clock import Clock
 from pycryptoutil.errors import ConfigurationError
 from pycryptoutil.storage.failures import fault_of
@@ -175,6 +176,7 @@ class Database:
     def __init__(self, backend: Backend, clock: Clock) -> None:
         self._backend = backend
         self.clock = clock
+        self._system = {"db.system.name": backend.dialect}
 
     @classmethod
     def open(cls, url: str, *, clock: Clock, pool_size: int = 8) -> Self:
@@ -210,7 +212,7 @@ class Database:
     def read(self, tenant_id: str) -> Iterator[Reader]:
         """Open a snapshot for reading only."""
         try:
-            with self._backend.read(tenant_id) as connection:
+            with tracing.span("db.read", **self._system), self._backend.read(tenant_id) as connection:
                 reader = Reader(self._backend, connection, tenant_id, self.clock)
                 try:
                     yield reader
@@ -226,7 +228,7 @@ class Database:
             message = "units of work do not nest: pass the open one on"
             raise RuntimeError(message)
         try:
-            with self._backend.write(tenant_id) as connection:
+            with tracing.span("db.unit_of_work", **self._system), self._backend.write(tenant_id) as connection:
                 unit = UnitOfWork(self._backend, connection, tenant_id, self.clock)
                 _here.unit = unit
                 try:

@@ -54,7 +54,8 @@ def until(condition: Callable[[], Any], what: str, seconds: float = START_SECOND
 
 def environment(**extra: str) -> dict[str, str]:
     """Return an environment in which the program under test is found, and nothing configures it by accident."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CRYPTOUTIL_", "PYCRYPTOUTIL_"))}
+    foreign = ("CRYPTOUTIL_", "PYCRYPTOUTIL_", "OTEL_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     path = os.pathsep.join([str(ROOT), str(ROOT / "protocols"), *filter(None, [kept.get("PYTHONPATH", "")])])
     inherited = {name: os.environ[name] for name in ("PYCRYPTOUTIL_SKIP_CORE_DIGEST",) if name in os.environ}
     return {**kept, **inherited, "PYTHONPATH": path, **extra}

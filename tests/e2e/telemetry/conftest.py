@@ -1,0 +1,6 @@
+"""Fixtures of the telemetry tests."""
+
+from tests.support.otlp import receiver
+from tests.support.suite import suite
+
+__all__ = ["receiver", "suite"]
