@@ -238,6 +238,11 @@ def _encode_revoked(body: RevResponse) -> bytes:
 def _decode_key_update(element: Element) -> CaKeyUpdate:
     if element.tag == der.context(0):
         return decode_root_update(element.inner())
+    return decode_ca_key_update(element)
+
+
+def decode_ca_key_update(element: Element) -> CaKeyUpdate:
+    """Decode a CAKeyUpdAnnContent."""
     reader = element.expect(der.SEQUENCE, "CAKeyUpdAnnContent").reader()
     old_with_new, new_with_old, new_with_new = (decode_certificate(reader.any("certificate")) for _ in range(3))
     reader.end("CAKeyUpdAnnContent")
@@ -268,9 +273,14 @@ def encode_root_update(body: CaKeyUpdate) -> bytes:
 
 
 def _encode_key_update(body: CaKeyUpdate) -> bytes:
-    if body.version == 2:
-        return der.sequence(body.old_with_new, body.new_with_old, body.new_with_new)
-    return der.explicit(0, encode_root_update(body))
+    return encode_ca_key_update(body) if body.version == 2 else der.explicit(0, encode_root_update(body))
+
+
+def encode_ca_key_update(body: CaKeyUpdate) -> bytes:
+    """DER CAKeyUpdAnnContent, which needs all three certificates."""
+    if not (body.old_with_new and body.new_with_old):
+        raise Fault(FaultKind.INVALID, "CAKeyUpdAnnContent with two certificates", "a certificate is missing")
+    return der.sequence(body.old_with_new, body.new_with_old, body.new_with_new)
 
 
 def _decode_announcement(element: Element) -> CertAnnouncement:
