@@ -6,6 +6,7 @@ Without one nothing here is imported but this file, and nothing of it runs. The 
 from __future__ import annotations
 
 import importlib
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,17 @@ _NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 
 def check(settings: TelemetrySettings) -> None:
-    """Raise ConfigurationError if an endpoint is configured and the libraries are not there."""
-    if settings.endpoint and not all(map(_installed, _NEEDED)):
+    """Raise ConfigurationError if an endpoint is configured and the libraries or its files are not there."""
+    if not settings.endpoint:
+        return
+    for name in ("certificate", "client_certificate", "client_key"):
+        path = getattr(settings, name)
+        if path is not None and not os.access(path, os.R_OK):
+            raise ConfigurationError(f"telemetry.{name}: cannot read {path}", f"telemetry.{name}")
+    if settings.client_certificate is not None and settings.client_key is None:
+        message = "telemetry.client_key: is missing: client_certificate is given without it"
+        raise ConfigurationError(message, "telemetry.client_key")
+    if not all(map(_installed, _NEEDED)):
         message = "telemetry.endpoint needs the extra 'otel': pip install 'pycryptoutil[otel]'"
         raise ConfigurationError(message, "telemetry.endpoint")
 

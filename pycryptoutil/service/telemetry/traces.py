@@ -86,7 +86,7 @@ class RequestTracing:
 
     def within(self, exchange: Exchange) -> AbstractContextManager[object]:
         """Put what the block does below the request's span; any thread."""
-        return _NOTHING if exchange.trace is None else _attached(exchange.trace)
+        return _NOTHING if exchange.trace is None else _Attached(exchange.trace)
 
     def end(self, exchange: Exchange, *, gone: bool = False) -> None:
         """End it; ``gone``: the peer is, before its answer."""
@@ -124,13 +124,19 @@ class RequestTracing:
                 span.set_status(StatusCode.ERROR)
 
 
-@contextmanager
-def _attached(context: Context) -> Iterator[None]:
-    token = contexts.attach(context)
-    try:
-        yield
-    finally:
-        contexts.detach(token)
+class _Attached:
+    """Makes a context the current one for a block; a class, because a generator costs thrice as much."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._token = contexts.attach(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        contexts.detach(self._token)
 
 
 class RoomTracer:

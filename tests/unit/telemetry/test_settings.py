@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,6 +102,30 @@ def test_an_endpoint_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match=r"pip install 'pycryptoutil\[otel\]'"):
         load(telemetry__endpoint=URL)
     load()  # without an endpoint nobody asks
+
+
+def test_files_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    missing, there = tmp_path / "missing.pem", tmp_path / "there.pem"
+    there.write_text("x")
+    for key in ("certificate", "client_certificate", "client_key"):
+        with pytest.raises(ConfigurationError, match=rf"telemetry\.{key}: cannot read .*missing\.pem"):
+            load(telemetry__endpoint=URL, **{f"telemetry__{key}": str(missing)})
+    with pytest.raises(ConfigurationError, match=r"telemetry\.client_key: is missing"):
+        load(telemetry__endpoint=URL, telemetry__client_certificate=str(there))
+
+
+def test_the_deployment_sample_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "otlp_headers").write_text("authorization=Bearer%20abc\n")
+    (tmp_path / "collector-ca.pem").write_text("x")
+    text = (ROOT / "deploy/config/telemetry.yaml").read_text()
+    for folder in ("/run/secrets", "/etc/pycryptoutil"):
+        text = text.replace(folder, str(tmp_path))
+    sample = tmp_path / "telemetry.yaml"
+    sample.write_text(text)
+    found = config.load((catalogue.definition("learn-ps"),), Inputs((sample,), {}, {})).settings.telemetry
+    assert found.header_fields == {"authorization": "Bearer abc"}
+    assert (found.sample_ratio, found.trust_parent) == (0.05, False)
+    assert found.resource_attributes == {"deployment.environment.name": "production"}
 
 
 def test_a_change_waits_for_the_next_start() -> None:
