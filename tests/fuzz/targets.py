@@ -19,6 +19,8 @@ from pycryptoutil_protocols.est import csrattrs, exchange, serverkeygen
 from pycryptoutil_protocols.faults import Fault
 from pycryptoutil_protocols.ocsp import codec as ocsp_codec
 from pycryptoutil_protocols.ocsp import response as ocsp_response
+from pycryptoutil_protocols.tsp import codec as tsp_codec
+from pycryptoutil_protocols.tsp.token import verify_token
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 _LIMIT = 1 << 16
@@ -118,6 +120,18 @@ def _body(data: bytes) -> None:
     assert pem.decode_base64(pem.encode_base64(decoded), _LIMIT) == decoded
 
 
+def _tsp_request(data: bytes) -> None:
+    request = tsp_codec.decode_request(data)
+    assert tsp_codec.decode_request(tsp_codec.encode_request(request)) == request
+
+
+def _tsp_reply(data: bytes) -> None:
+    reply = tsp_codec.decode_reply(data)
+    if reply.token:
+        info = verify_token(reply.token).info
+        assert tsp_codec.decode_tst_info(tsp_codec.encode_tst_info(info)) == info
+
+
 _BOUNDARY = serverkeygen.encode_plain(b"\x30\x00", b"\x30\x00").content_type
 
 
@@ -179,6 +193,8 @@ TARGETS: dict[str, Target] = {
     "ocsp-request": Target(_ocsp_request, _files("ocsp/[!r]*.der")),
     "ocsp-get": Target(_ocsp_get, lambda: [ocsp_codec.encode_get(one).encode() for one in _files("ocsp/gnutls.der")()]),
     "ocsp-response": Target(ocsp_response.decode_response, _files("ocsp/response*.der")),
+    "tsp-request": Target(_tsp_request, _raw("tsp/*.tsq")),
+    "tsp-reply": Target(_tsp_reply, _raw("tsp/*.tsr")),
 }
 
 

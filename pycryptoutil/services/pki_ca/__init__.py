@@ -14,6 +14,7 @@ from pycryptoutil.services.pki_ca.rest import routes as rest_routes
 from pycryptoutil.services.pki_ca.settings import PkiCaSettings
 from pycryptoutil.services.pki_ca.ssh import routes as ssh_routes
 from pycryptoutil.services.pki_ca.state import State, build
+from pycryptoutil.services.pki_ca.tsa import routes as tsa_routes
 
 SERVICE = ServiceDefinition(
     name="pki-ca",
@@ -30,6 +31,7 @@ SERVICE = ServiceDefinition(
         *est_routes.ROUTES,
         *ocsp_routes.ROUTES,
         *distribution_routes.ROUTES,
+        *tsa_routes.ROUTES,
     ),
     build=build,
     settings=PkiCaSettings,

@@ -9,6 +9,7 @@ from pycryptoutil.authority.crl import CrlService
 from pycryptoutil.authority.ocsp import OcspService
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.ssh import SshService
+from pycryptoutil.authority.timestamp import TimestampService
 from pycryptoutil.clock import Clock
 from pycryptoutil.service.definition import Resources
 from pycryptoutil.services.pki_ca.est.keygen import KeyProtector
@@ -27,6 +28,7 @@ class State:
     settings: PkiCaSettings
     key_protector: KeyProtector
     ssh: SshService
+    tsa: TimestampService | None  # None: not offered
 
 
 def build(resources: Resources) -> State:
@@ -50,4 +52,5 @@ def build(resources: Resources) -> State:
         settings,
         protector,
         SshService(room),
+        TimestampService(room, authority.signers, settings.tsa.rules()) if settings.tsa.enabled else None,
     )
