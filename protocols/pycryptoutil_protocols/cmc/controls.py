@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pycryptoutil_protocols import der
 from pycryptoutil_protocols.csr import ChangeSubjectName, decode_change_subject_name
@@ -108,9 +108,7 @@ DECRYPTED_POP: Kind[values.DecryptedPop] = Kind(
 RA_POP_WITNESS: Kind[values.RaPopWitness] = Kind(
     "lraPOPWitness", 11, values.decode_ra_pop, values.encode_ra_pop, repeatable=True
 )
-GET_CERT: Kind[values.GetCert] = Kind(
-    "getCert", 15, values.decode_get_cert, values.encode_get_cert, repeatable=True
-)
+GET_CERT: Kind[values.GetCert] = Kind("getCert", 15, values.decode_get_cert, values.encode_get_cert, repeatable=True)
 GET_CRL: Kind[values.GetCrl] = Kind("getCRL", 16, values.decode_get_crl, values.encode_get_crl, repeatable=True)
 REVOKE_REQUEST: Kind[values.RevokeRequest] = Kind(
     "revokeRequest", 17, values.decode_revoke, values.encode_revoke, repeatable=True
@@ -137,9 +135,7 @@ TRUSTED_ANCHORS: Kind[values.TrustAnchors] = Kind(
 )
 AUTH_DATA: Kind[int] = Kind("authData", 27, _reference, der.integer, response=True)
 BATCH_REQUESTS: Kind[tuple[int, ...]] = Kind("batchRequests", 28, _list, encode_parts)
-BATCH_RESPONSES: Kind[tuple[int, ...]] = Kind(
-    "batchResponses", 29, _list, encode_parts, request=False, response=True
-)
+BATCH_RESPONSES: Kind[tuple[int, ...]] = Kind("batchResponses", 29, _list, encode_parts, request=False, response=True)
 PUBLISH_CERT: Kind[values.Publication] = Kind(
     "publishCert", 30, values.decode_cmc_publication, values.encode_cmc_publication, repeatable=True
 )
@@ -152,16 +148,14 @@ CONTROL_PROCESSED: Kind[tuple[BodyPartPath, ...]] = Kind(
 POP_LINK_WITNESS_V2: Kind[values.MacProof] = Kind(
     "popLinkWitnessV2", 33, values.decode_mac_proof, values.encode_mac_proof
 )
-IDENTITY_PROOF_V2: Kind[values.MacProof] = Kind(
-    "identityProofV2", 34, values.decode_mac_proof, values.encode_mac_proof
-)
+IDENTITY_PROOF_V2: Kind[values.MacProof] = Kind("identityProofV2", 34, values.decode_mac_proof, values.encode_mac_proof)
 RA_IDENTITY_WITNESS: Kind[BodyPartPath] = Kind("raIdentityWitness", 35, decode_path, _path, repeatable=True)
 CHANGE_SUBJECT_NAME: Kind[ChangeSubjectName] = Kind(
     "changeSubjectName", 36, lambda element: decode_change_subject_name(element.encoded), _change_of_name
 )
 RESPONSE_BODY: Kind[BodyPartPath] = Kind("responseBody", 37, decode_path, _path, request=False, response=True)
 
-KINDS: dict[str, Kind[object]] = {
+KINDS: dict[str, Kind[Any]] = {
     kind.oid: kind
     for kind in (
         STATUS_INFO,
@@ -214,9 +208,8 @@ def strange(controls: Iterable[Control], *, response: bool = False) -> tuple[Con
     for control in controls:
         kind = KINDS.get(control.oid)
         allowed = kind is not None and (kind.response if response else kind.request)
-        if kind is None or not allowed or control.oid in IN_REQUEST_ITSELF:
-            found.append(control)
-        elif control.oid in seen and not kind.repeatable:
+        repeated = control.oid in seen and kind is not None and not kind.repeatable
+        if not allowed or repeated or control.oid in IN_REQUEST_ITSELF:
             found.append(control)
         seen.add(control.oid)
     return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from pycryptoutil_protocols import algorithms, der, names, x509
 from pycryptoutil_protocols.crmf.codec import decode_template, encode_template
@@ -25,6 +26,7 @@ from .codec import (
 )
 from .messages import BodyPartPath, ExtendedFailInfo, FailInfo, PendInfo, Status, StatusInfo, TaggedRequest
 
+_E = TypeVar("_E", Status, FailInfo)
 MAX_OCTETS = 4096  # of nonces, tokens, returned data
 _MAX_SERIAL_OCTETS = 64
 _MAX_TEXT = 1024
@@ -216,9 +218,7 @@ def decode_add_extensions(element: Element) -> AddExtensions:
 
 def encode_add_extensions(value: AddExtensions) -> bytes:
     """DER AddExtensions."""
-    return der.sequence(
-        der.integer(value.data), encode_parts(value.requests), x509.encode_extensions(value.extensions)
-    )
+    return der.sequence(der.integer(value.data), encode_parts(value.requests), x509.encode_extensions(value.extensions))
 
 
 def decode_mod_template(element: Element) -> ModCertTemplate:
@@ -452,25 +452,21 @@ def _decode_status(element: Element, version: int) -> StatusInfo:
     if (pending is not None) != (status in (Status.PENDING, Status.PARTIAL)):
         raise Fault(FaultKind.INVALID, "pendInfo and status", "the status contradicts itself")
     parts = (
-        _reference_list(body_list)
-        if version == 2
-        else tuple((part,) for part in decode_parts(body_list, "bodyList"))
+        _reference_list(body_list) if version == 2 else tuple((part,) for part in decode_parts(body_list, "bodyList"))
     )
     return StatusInfo(status, parts, text.text() if text else "", failure, pending, extended, version)
 
 
-def _member(kind: type[Status] | type[FailInfo], value: int) -> Status | FailInfo:
+def _member(kind: type[_E], value: int) -> _E:
     try:
         return kind(value)
     except ValueError:
         raise Fault(FaultKind.INVALID, f"{kind.__name__} {value}", "there is no such status or failure") from None
 
 
-def _decode_other(
-    element: Element, version: int
-) -> tuple[FailInfo | None, PendInfo | None, ExtendedFailInfo | None]:
+def _decode_other(element: Element, version: int) -> tuple[FailInfo | None, PendInfo | None, ExtendedFailInfo | None]:
     if element.tag == der.INTEGER:
-        return FailInfo(_member(FailInfo, decode_number(element))), None, None
+        return _member(FailInfo, decode_number(element)), None, None
     extended = element.tag == der.context(1)
     reader = element.reader()
     # the two ASN.1 modules of RFC 6402 differ on whether extendedFailInfo is tagged; its first member tells
