@@ -53,9 +53,9 @@ def to_der(
         if len(stack) == 1 and top.parts:
             raise malformed(f"{len(data) - at} octets after the value")
         count += 1
-        if count > max_elements or len(stack) > max_depth + 1:
-            raise _too_large(f"more than {max_elements} values, or nested deeper than {max_depth}")
         tag, start, stop = _header(data, at, top.limit)
+        if count > max_elements or (tag & _CONSTRUCTED and len(stack) > max_depth):
+            raise _too_large(f"more than {max_elements} values, or nested deeper than {max_depth}")
         if tag & _CONSTRUCTED:
             stack.append(_Open(tag, stop, top.limit if stop == _INDEFINITE else stop))
             at = start
