@@ -10,6 +10,7 @@ import click
 from pycryptoutil.cli import output
 from pycryptoutil.cli.client import Administrator, administrator_options
 from pycryptoutil.cli.exits import CommandError
+from pycryptoutil.cli.timestamp import timestamp
 
 SERVICE: Final = "pki-ca"
 REASONS: Final = (
@@ -52,7 +53,10 @@ _TIME: Final = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:
 
 @click.group()
 def ca() -> None:
-    """The certificate authority: credentials, certificates, revocation, CRLs."""
+    """The certificate authority: credentials, certificates, revocation, CRLs, time-stamps."""
+
+
+ca.add_command(timestamp)
 
 
 # -- certificate authorities -------------------------------------------------------------------------------------------

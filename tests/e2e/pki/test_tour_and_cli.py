@@ -97,7 +97,7 @@ def test_the_tour_passes_again_and_again(ca: Ca) -> None:
         assert "leaf.pem: revoked" in said
     document = suite.cli_json("tour")
     assert document["passed"]
-    assert len(document["steps"]) == 9
+    assert len(document["steps"]) == 10
     folder = suite.data_dir / "tour"
     secrets = {"credential.curl", "credential.json", "administrator.curl", "key.pem"}
     assert {path.name for path in folder.iterdir()} >= secrets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import pytest
 from pycryptoutil_protocols import der, oids
@@ -148,3 +149,19 @@ def test_a_clock_that_the_kernel_does_not_vouch_for(suite: StartSuite, tmp_path:
         assert reply.status is Status.GRANTED
     else:
         assert reply.failures == {FailureInfo.TIME_NOT_AVAILABLE}
+
+
+def test_the_command(ca: Ca, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"a" * 3_000_000)
+    made = ca.suite.cli_json("ca", "timestamp", file, "--hash", "sha3-512", "--label", "issuing")
+    assert made["file"] == f"{file}.tsr"
+    info = decode_token(codec.decode_reply((tmp_path / "file.tsr").read_bytes()).token)
+    assert info.imprint.digest == hashlib.sha3_512(b"a" * 3_000_000).digest()
+    assert made["serial"] == f"{info.serial:x}"
+    said = ca.suite.cli("ca", "timestamp", file, "--out", tmp_path / "other").stdout
+    assert said.startswith(f"{tmp_path / 'other'}: {file} existed at 20")
+    refused = ca.suite.cli("ca", "timestamp", file, "--policy", "1.2.3", code=1)
+    assert "1.2.3 is not offered" in refused.stderr
+    assert "no such label" in ca.suite.cli("ca", "timestamp", file, "--label", "nobody", code=1).stderr
+    ca.suite.cli("ca", "timestamp", file, "--policy", "x", code=2)
