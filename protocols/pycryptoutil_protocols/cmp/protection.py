@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -137,19 +138,19 @@ def verify_mac(message: PKIMessage, secret: bytes, limits: MacLimits = DEFAULT_L
     return parameters
 
 
-def signer_certificate(message: PKIMessage) -> Certificate:
+def signer_certificate(message: PKIMessage, candidates: Sequence[bytes] = ()) -> Certificate:
     """Return the certificate that a signed message names as its signer's; nothing of it is verified.
 
-    It is the first of extraCerts (RFC 9483 section 3.3); one further on is taken if only that has the senderKID.
-    Its subject must be the sender and its key identifier the senderKID: CmpFault(BAD_MESSAGE_CHECK) otherwise.
+    It is the first of extraCerts (RFC 9483 section 3.3), or of ``candidates`` where the caller knows others as well,
+    whose subject is the sender and whose key identifier is the senderKID: CmpFault(BAD_MESSAGE_CHECK) without one.
     """
     if mechanism(message) is not Mechanism.SIGNATURE:
         raise CmpFault(PKIFailureInfo.WRONG_INTEGRITY, "not signed", "a signature is expected")
-    found = [_certificate(one) for one in message.extra_certificates]
+    found = [_certificate(one) for one in candidates or message.extra_certificates]
     if not found:
         raise _check("no extraCerts", "the signer's certificate is missing in extraCerts")
     kid, sender = message.header.sender_kid, name_in(message.header.sender)
-    named = [one for one in found if kid is None or _identifier(one) in (b"", kid)]
+    named = [one for one in found if kid is None or one.subject_key_identifier in (b"", kid)]
     matching = [one for one in named if sender is None or names.same_name(sender, one.subject)]
     if not matching:
         raise _check("no certificate of the sender", "no certificate in extraCerts has the sender's name and key")
@@ -161,10 +162,6 @@ def _certificate(encoded: bytes) -> Certificate:
         return x509.decode_certificate(encoded)
     except Fault as fault:
         raise CmpFault(PKIFailureInfo.BAD_DATA_FORMAT, fault.detail, "a certificate cannot be read") from None
-
-
-def _identifier(certificate: Certificate) -> bytes:
-    return certificate.subject_key_identifier
 
 
 def verify_signature(message: PKIMessage, spki: bytes) -> str:
