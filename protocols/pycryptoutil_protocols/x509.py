@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from . import algorithms, der, names, oids
 from .der import Element
@@ -134,6 +135,12 @@ def decode_certificate(encoded: bytes) -> Certificate:
         signature_algorithm=algorithm.encoded,
         signature=signature,
     )
+
+
+@lru_cache(maxsize=128)
+def own_certificate(encoded: bytes) -> Certificate:
+    """Decode a certificate of ours, which is the same again and again; not for what comes from outside."""
+    return decode_certificate(encoded)
 
 
 def build_tbs(

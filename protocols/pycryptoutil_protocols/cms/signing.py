@@ -116,7 +116,7 @@ def _identifier(signature: Signature) -> bytes:
         return der.implicit(0, signature.key_identifier)
     if not signature.certificate:
         return signature.issuer_and_serial
-    facts = x509.decode_certificate(signature.certificate)
+    facts = x509.own_certificate(signature.certificate)
     if not signature.by_key_identifier:
         return facts.issuer_and_serial
     if not facts.subject_key_identifier:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pycryptoutil_protocols import algorithms, cms, der, oids, x509
 from pycryptoutil_protocols.attributes import Attribute, single_value
@@ -34,14 +35,16 @@ def sign_token(info: TstInfo, signer: Signer, certificate: bytes, certificates: 
     return token
 
 
+@lru_cache(maxsize=64)
 def signing_certificate(certificate: bytes) -> Attribute:
     """SigningCertificateV2 with one ESSCertIDv2; its hash is the default, SHA-256 (RFC 5035 section 4)."""
-    facts = x509.decode_certificate(certificate)
+    facts = x509.own_certificate(certificate)
     issuer = der.sequence(der.sequence(der.explicit(4, facts.issuer)), der.integer(facts.serial))
     identifier = der.sequence(der.octet_string(algorithms.digest("sha256", certificate)), issuer)
     return Attribute(oids.SIGNING_CERTIFICATE_V2, (der.sequence(der.sequence(identifier)),))
 
 
+@lru_cache(maxsize=32)
 def _algorithm_protection(name: str) -> Attribute:
     value = der.sequence(
         algorithms.hash_identifier(algorithms.signature_hash(name)),

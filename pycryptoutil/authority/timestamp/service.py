@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +16,7 @@ from pycryptoutil_protocols.tsp.messages import TstInfo
 from pycryptoutil_protocols.tsp.token import sign_token
 
 from pycryptoutil.authority import serials
+from pycryptoutil.authority.model import Label
 from pycryptoutil.authority.room import Room
 from pycryptoutil.authority.signers import ServiceSigner, Signers
 from pycryptoutil.authority.timestamp import store
@@ -25,6 +26,8 @@ from pycryptoutil.storage.audit import AuditEvent
 
 _PURPOSE: Final = "timestamp"
 _ACTOR: Final = "anonymous"
+_MAX_PLACES: Final = 1000
+_PLACE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,19 @@ class TimestampService:
         self._rules = rules
         self._time = time or TrustedTime(room.clock, rules.clock)
         self._count = itertools.count()
+        self._places: dict[str, tuple[Label, float]] = {}
+
+    def place(self, label: str, resolve: Callable[[str | None, str], Label]) -> Label:
+        """Return what a label in a URL stands for, remembered for some seconds."""
+        now = self._room.clock.monotonic()
+        held = self._places.get(label)
+        if held is not None and now < held[1]:
+            return held[0]
+        found = resolve(None, label)
+        if len(self._places) >= _MAX_PLACES:
+            self._places.clear()
+        self._places[label] = (found, now + _PLACE_SECONDS)
+        return found
 
     def stamp(self, tenant_id: str, authority: str, encoded: bytes, request_id: str = "") -> bytes:
         """Answer a DER TimeStampReq with a TimeStampResp that grants it; Fault for what is refused."""
@@ -56,7 +72,7 @@ class TimestampService:
         if now >= signer.not_after:  # the one given is good until a minute from its end at least, unless the CA ends
             raise Fault(FaultKind.UNAVAILABLE, "the signer has ended", "try again later", retry_after=10)
         serial = int.from_bytes(serials.new_serial(self._room.instance), "big")
-        subject = x509.decode_certificate(signer.certificate).subject
+        subject = x509.own_certificate(signer.certificate).subject
         info = exchange.decide(request, policy, now, serial, subject)
         info = self._record(tenant_id, authority, info, request_id)
         kept = _certificates(signer) if request.cert_req else ()

@@ -21,7 +21,7 @@ def stamp(context: Context, request: Request) -> Response:
     if service is None:
         raise Fault(FaultKind.NOT_FOUND, "tsa.enabled is false", "there is no time-stamping authority here")
     authority: CertificateAuthorityService = context.state.authority
-    place = authority.resolve_label(None, context.parameters.get("label", ""))
+    place = service.place(context.parameters.get("label", ""), authority.resolve_label)
     reply = service.stamp(place.tenant_id, place.authority, request.body, request.request_id)
     return Response(200, reply, messages.REPLY, (_NO_STORE,))
 
