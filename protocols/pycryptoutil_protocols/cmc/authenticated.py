@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
+
 from pycryptoutil_protocols import algorithms, cms, der, oids
 from pycryptoutil_protocols.attributes import Attribute, decode_attributes, single_value
 from pycryptoutil_protocols.faults import Fault, FaultKind

@@ -60,7 +60,7 @@ def fail_info(fault: Fault) -> FailInfo | None:
     """Return the failure code; None for what is answered by the status noSupport."""
     if isinstance(fault, Refusal):
         return fault.failure
-    if fault.kind is FaultKind.POLICY and fault.pointer == "extensions":
+    if fault.kind is FaultKind.POLICY and fault.pointer == "csr":  # what it asks for beside names
         return FailInfo.UNSUPPORTED_EXT
     return _FAILURES[fault.kind]
 

@@ -64,6 +64,14 @@ def _witness(key_hash: str, mac_hash: str, secret: bytes, data: bytes) -> bytes:
     return hmac.digest(_hash(key_hash, secret), data, mac_hash)
 
 
+def key_identifier(spki: bytes) -> bytes:
+    """Return the usual identifier of a key (RFC 5280 section 4.2.1.2, method 1)."""
+    reader = der.read_sequence(spki)
+    reader.take(der.SEQUENCE, "algorithm")
+    key = reader.take(der.BIT_STRING, "subjectPublicKey").bits()
+    return hashlib.sha1(key, usedforsecurity=False).digest()
+
+
 # Identity
 
 

@@ -302,6 +302,11 @@ def encode_get_cert(value: GetCert) -> bytes:
     return der.sequence(value.issuer.der, der.integer(value.serial))
 
 
+def directory_name(name: GeneralName) -> bytes:
+    """Return the DER Name of a directoryName."""
+    return der.read(name.der).inner().encoded
+
+
 def decode_get_crl(element: Element) -> GetCrl:
     """Decode a GetCRL."""
     reader = element.expect(der.SEQUENCE, "GetCRL").reader()
