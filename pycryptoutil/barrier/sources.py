@@ -84,6 +84,10 @@ class SecretFileSource:
             raise ConfigurationError(message, "barrier.secret_file")
         self._path = Path(str(path).removeprefix("file://"))
 
+    def check(self) -> None:
+        """Raise ConfigurationError unless the secret is there and long enough."""
+        self._secret()
+
     def create(self, key_id: str, generation: int) -> tuple[SymmetricKey, dict[str, Any]]:  # noqa: ARG002
         """Derive with a new salt. The secret must be in place already."""
         facts = {"mode": "file", "salt": secrets.token_hex(32)}

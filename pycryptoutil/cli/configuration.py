@@ -46,7 +46,10 @@ def show(service: str, changed: bool, inputs: Inputs, as_json: bool) -> None:
 @output.json_option
 def check(service: str, inputs: Inputs, as_json: bool) -> None:
     """Validate configuration without starting: exit code 0, or 3 and the first error."""
+    from pycryptoutil.service import prepare
+
     loaded = options.load(service, inputs)
+    prepare.check_secrets(loaded)
     if as_json:
         output.write_json({"valid": True, "services": list(loaded.services), "profile": loaded.settings.profile})
     else:

@@ -60,10 +60,20 @@ def text(value: Any) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in said)
 
 
+def _line(cells: Iterable[Any]) -> str:
+    """Join cells by tabs for ``cut`` and ``awk``: whole, whatever their width, and a row is one line."""
+    return "\t".join(text(cell).replace("\n", "\\n") for cell in cells)
+
+
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool = False, title: str = "") -> None:
-    """Print rows: as a table of these columns, or whole as a JSON list."""
+    """Print rows: as a table of these columns (tab-separated into a pipe or file), or whole as a JSON list."""
     if as_json:
         write_json(list(rows))
+        return
+    if not sys.stdout.isatty():
+        click.echo(_line(columns))
+        for row in rows:
+            click.echo(_line(row.get(column) for column in columns))
         return
     from rich.table import Table
     from rich.text import Text
@@ -85,6 +95,10 @@ def record(row: Mapping[str, Any], *, as_json: bool = False, title: str = "") ->
     """Print one object, a member a line."""
     if as_json:
         write_json(row)
+        return
+    if not sys.stdout.isatty():
+        for name, value in row.items():
+            click.echo(_line((name, value)))
         return
     from rich.table import Table
     from rich.text import Text

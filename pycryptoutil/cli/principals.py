@@ -222,6 +222,31 @@ def set_password(administrator: Administrator, name: str) -> None:
     administrator.done(f"the password of {found['name']} is changed", {"changed": found["id"]})
 
 
+@user.command("hash")
+@administrator_options
+def hash_password(administrator: Administrator) -> None:
+    """Hash a password for realms.file.users, asked for or read from standard input; nothing is stored.
+
+    The hash is keyed by the installation's barrier: it works in the installation that made it only.
+    """
+    administrator.show(_hashed(administrator, {"password": _password("password")}))
+
+
+@client.command("hash")
+@administrator_options
+def hash_secret(administrator: Administrator) -> None:
+    """Make a secret for realms.file.clients with its hash, shown this once; nothing is stored.
+
+    The hash is keyed by the installation's barrier: it works in the installation that made it only.
+    """
+    administrator.show(_hashed(administrator, {}))
+
+
+def _hashed(administrator: Administrator, body: dict[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = administrator.client().post("/secret-hashes", body)
+    return {name: value for name, value in made.items() if value is not None}
+
+
 @client.command("add")
 @_SCOPES
 @_expiry
@@ -264,6 +289,10 @@ def list_tokens(administrator: Administrator) -> None:
 @administrator_options
 def add_token(administrator: Administrator, name: str, scopes: tuple[str, ...], days: int | None) -> None:
     """Make a token, shown this once; it expires after 90 days unless --days says otherwise."""
+    if not scopes:
+        click.echo(
+            "warning: without --scope this token may only ask who it is; give --scope, such as ca:read", err=True
+        )
     body = {"name": name, "scopes": list(scopes), **_seconds(days)}
     administrator.show(administrator.client().post("/tokens", body))
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
+from pycryptoutil.service.attempts import FailedLogins
 from pycryptoutil.service.csrf import Csrf
 from pycryptoutil.service.hashing import Hasher
 from pycryptoutil.service.principals import Authenticator
-from pycryptoutil.service.ratelimit import FailureThrottle, RateLimiter
+from pycryptoutil.service.ratelimit import FailureThrottle, RateLimiter, Tell, tell_nobody
 from pycryptoutil.service.realms import Realms
 from pycryptoutil.service.sessions import Sessions
 from pycryptoutil.service.settings import ServiceSettings
@@ -32,6 +33,7 @@ class Access:
     sessions: Sessions
     csrf: Csrf
     authenticator: Authenticator
+    throttle: FailureThrottle
     limiter: RateLimiter
 
     @property
@@ -41,15 +43,25 @@ class Access:
 
     @classmethod
     def build(
-        cls, settings: ServiceSettings, database: Database, barrier: Barrier, clock: Clock, default_tenant_id: str
+        cls,
+        settings: ServiceSettings,
+        database: Database,
+        barrier: Barrier,
+        clock: Clock,
+        default_tenant_id: str,
+        tell: Tell = tell_nobody,
     ) -> Access:
-        """Wire them. Build anew to take changed settings: nothing here holds what could be lost."""
+        """Wire them. Build anew to take changed settings: nothing here holds what could be lost.
+
+        ``tell`` passes failed logins on to whoever else counts them.
+        """
         hasher = Hasher(barrier.pepper)
         realms = Realms(settings.realms, database, hasher, clock, default_tenant_id)
         tokens = Tokens(database, hasher, clock)
         sessions = Sessions(database, hasher, barrier, clock, settings.session)
         csrf = Csrf(barrier, settings.cors.origins)
-        throttle = FailureThrottle(settings.rate_limit, clock)
+        throttle = FailureThrottle(settings.rate_limit, clock, tell)
+        failures = FailedLogins(database, clock)
         return cls(
             database=database,
             clock=clock,
@@ -60,6 +72,7 @@ class Access:
             tokens=tokens,
             sessions=sessions,
             csrf=csrf,
-            authenticator=Authenticator(database, realms, tokens, sessions, csrf, throttle),
+            authenticator=Authenticator(database, realms, tokens, sessions, csrf, throttle, failures),
+            throttle=throttle,
             limiter=RateLimiter(settings.rate_limit, clock),
         )

@@ -102,6 +102,9 @@ class _Alone:
     def sealed(self) -> None:
         """Nobody to tell."""
 
+    def guessed(self, service: str, group: str, account: str, failed: bool) -> None:
+        """Nobody to tell."""
+
     def check_workers(self) -> None:
         """Nobody to count."""
 
@@ -154,7 +157,7 @@ class ServiceApp:
         self._pool = WorkerPool(definition.name, reactor, threads=limits.worker_threads, depth=limits.queue_depth)
         self._admin_pool = WorkerPool(f"{definition.name}-admin", reactor, threads=ADMIN_THREADS, depth=ADMIN_DEPTH)
         self._tls = self._provision_tls(settings, with_admin=self._wants_admin(sockets))
-        self.access = Access.build(settings, database, barrier, clock, default_tenant_id)
+        self.access = self._make_access()
         self.edge = Edge(
             settings=settings,
             clock=clock,
@@ -203,6 +206,16 @@ class ServiceApp:
             names=lambda tls: leaf_names(tls, address, url),
             count=lambda result: self.metrics.count("tls_reloads", kind.value, result),
         )
+
+    def _make_access(self) -> Access:
+        def tell(group: str, account: str, failed: bool) -> None:
+            self._hooks.guessed(self.definition.name, group, account, failed)
+
+        return Access.build(self._settings, self._database, self._barrier, self._clock, self._tenant, tell)
+
+    def heard(self, group: str, account: str, failed: bool) -> None:
+        """Count a login that failed at another service or worker; any thread."""
+        self.access.throttle.heard(group, account, failed)
 
     def _make_dispatcher(self) -> Dispatcher:
         pools = {Listener.PUBLIC: self._pool, Listener.PLAIN: self._pool, Listener.ADMIN: self._admin_pool}
@@ -352,7 +365,7 @@ class ServiceApp:
     def _compose(self) -> None:
         """Put settings and tenant to use: authentication, limits and routes are made anew."""
         edge = self.edge
-        self.access = Access.build(self._settings, self._database, self._barrier, self._clock, self._tenant)
+        self.access = self._make_access()
         edge.take(self._settings, self._tenant, self.access.authenticator, self.access.limiter)
         self.dispatcher.route(self._routers())
 

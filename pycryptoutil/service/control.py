@@ -1,9 +1,10 @@
 """What a supervisor and its workers tell each other: one JSON object a packet, over a local socket pair.
 
 Worker to supervisor: ``ready`` (its listeners answer; with addresses), ``shutdown`` (asked through the admin listener),
-``unseal`` (a share, for the others: it stays inside the machine and inside memory) and ``seal``.
-Supervisor to workers: ``unseal``, ``seal``, ``workers`` (how many of them are ready, for readyz), and ``stop`` (at
-once). Draining is asked by SIGTERM, which a worker may get twice: service managers signal the whole group.
+``unseal`` (a share, for the others: it stays inside the machine and inside memory), ``seal``, and ``guess`` (a login
+failed, for the others to count too; one that finds the line full is lost, and no harm is done).
+Supervisor to workers: ``unseal``, ``seal``, ``guess``, ``workers`` (how many of them are ready, for readyz), and
+``stop`` (at once). Draining is asked by SIGTERM, which a worker may get twice: service managers signal the whole group.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from __future__ import annotations
 import json
 import socket
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 MAX_PACKET = 64 << 10
 
-Kind = Literal["ready", "shutdown", "unseal", "seal", "workers", "stop"]
-_KINDS = frozenset({"ready", "shutdown", "unseal", "seal", "workers", "stop"})
+Kind = Literal["ready", "shutdown", "unseal", "seal", "guess", "workers", "stop"]
+_KINDS = frozenset(get_args(Kind))
 REPEAT_SECONDS = 0.5
 """A stop signal within this of the first is the same one: timeout(1) and service managers send it more than once."""
 
@@ -29,6 +30,9 @@ class Message:
     share: str = field(default="", repr=False)
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
     trust_bundle: str = ""
+    group: str = ""  # of a guess: the address, as it is counted
+    account: str = field(default="", repr=False)
+    failed: bool = False
     ready: int = 0
     wanted: int = 0
 

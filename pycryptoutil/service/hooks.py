@@ -17,5 +17,8 @@ class ProcessHooks(Protocol):
     def sealed(self) -> None:
         """The barrier was sealed here: seal the siblings'."""
 
+    def guessed(self, service: str, group: str, account: str, failed: bool) -> None:
+        """A login failed here, or is forgiven: let the other services and the sibling workers count it too."""
+
     def check_workers(self) -> None:
         """Fault(UNAVAILABLE) unless every worker process is ready."""

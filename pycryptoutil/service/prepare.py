@@ -9,6 +9,7 @@ from pathlib import Path
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.barrier import Barrier, SealedColumn
+from pycryptoutil.barrier.sources import SecretFileSource
 from pycryptoutil.clock import Clock, SystemClock
 from pycryptoutil.errors import StartupError
 from pycryptoutil.service.config import Configuration
@@ -34,8 +35,9 @@ def data_directory(path: Path) -> None:
 def ready_file(path: Path) -> None:
     """Remove what a killed process left, and prove that a new one can be written; StartupError if not."""
     probe = path.with_name(f".{path.name}.{os.getpid()}")
+    if not path.parent.is_dir():  # a folder made for a mistyped path would hide the mistake
+        raise StartupError(f"ready-file {path} cannot be written: there is no directory {path.parent}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe.touch(mode=0o600)
         probe.unlink()
         path.unlink(missing_ok=True)
@@ -80,6 +82,13 @@ def barrier(configuration: Configuration, opened: Database, clock: Clock | None 
         return Barrier.open(opened, configuration.settings.barrier, clock or SystemClock(), configuration.data_dir)
     except Fault as fault:
         raise StartupError(f"barrier: {_why(fault)}") from None
+
+
+def check_secrets(configuration: Configuration) -> None:
+    """Look at what the start will read beyond configuration itself; ConfigurationError if it is not there."""
+    settings = configuration.settings.barrier
+    if settings.mode == "file":
+        SecretFileSource(settings.secret_file).check()
 
 
 def sealed_columns(configuration: Configuration) -> tuple[SealedColumn, ...]:

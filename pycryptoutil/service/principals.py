@@ -17,6 +17,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil.crypto import x509
 from pycryptoutil.http.message import Request
 from pycryptoutil.service import store
+from pycryptoutil.service.attempts import FailedLogins, Refused
 from pycryptoutil.service.csrf import Csrf
 from pycryptoutil.service.definition import Principal, PrincipalKind
 from pycryptoutil.service.ratelimit import FailureThrottle
@@ -93,6 +94,7 @@ class Authenticator:
         sessions: Sessions,
         csrf: Csrf,
         throttle: FailureThrottle,
+        failures: FailedLogins,
     ) -> None:
         self._database = database
         self._realms = realms
@@ -100,6 +102,7 @@ class Authenticator:
         self._sessions = sessions
         self._csrf = csrf
         self._throttle = throttle
+        self._failures = failures
 
     def authenticate_service(self, request: Request) -> Principal:
         """Accept Basic, Bearer or a verified and bound client certificate, in that order; cookies are not looked at.
@@ -143,17 +146,21 @@ class Authenticator:
     def login(self, request: Request, username: str, password: str) -> Identity:
         """Check a person's name and password; failures are counted against account and address."""
         account = f"user:{username}"
-        with self._counted(request.peer, account), _challenged(BROWSER_CHALLENGES, "Wrong user name or password."):
+        public = "Wrong user name or password."
+        with self._counted(request, account, "password"), _challenged(BROWSER_CHALLENGES, public):
             return self._realms.login(username, password)
 
     @contextmanager
-    def _counted(self, peer: str, account: str) -> Iterator[None]:
+    def _counted(self, request: Request, account: str, by: str) -> Iterator[None]:
+        peer = request.peer
         self._throttle.check(peer, account)
         try:
             yield
         except Fault as fault:
             if fault.kind is FaultKind.UNAUTHENTICATED:
                 self._throttle.failed(peer, account)
+                cause = fault.__context__  # what was raised before every refusal got the same words
+                self._failures.record(by, peer, request.request_id, cause if isinstance(cause, Refused) else fault)
             raise
         self._throttle.succeeded(peer, account)
 
@@ -165,7 +172,7 @@ class Authenticator:
             case "basic":
                 client_id, secret = basic_credentials(credentials)
                 account = f"client:{client_id}"
-                with self._counted(request.peer, account), _challenged(SERVICE_CHALLENGES, _REFUSED):
+                with self._counted(request, account, "client secret"), _challenged(SERVICE_CHALLENGES, _REFUSED):
                     return _principal(self._realms.client(client_id, secret), PrincipalKind.CLIENT)
             case "bearer":
                 token = credentials.strip()

@@ -326,6 +326,17 @@ class Process:
         if self._link is not None:
             self._link.send(Message("seal"))
 
+    def guessed(self, service: str, group: str, account: str, failed: bool) -> None:
+        """Count a failed login at the other services and the sibling workers too."""
+        self._heard(group, account, failed, but=service)
+        if self._link is not None:
+            self._link.send(Message("guess", group=group, account=account, failed=failed))
+
+    def _heard(self, group: str, account: str, failed: bool, but: str = "") -> None:
+        for name, app in self._apps.items():
+            if name != but:
+                app.heard(group, account, failed)
+
     def check_workers(self) -> None:
         """Fault(UNAVAILABLE) unless every worker process is ready."""
         there, wanted = self._workers
@@ -346,6 +357,8 @@ class Process:
                     self._barrier.unseal(message.share)
             case "seal":
                 self._barrier.seal()
+            case "guess":
+                self._heard(message.group, message.account, message.failed)
             case "stop":
                 self._stop_at_once()
             case "ready" | "shutdown":

@@ -1,4 +1,6 @@
-"""Token buckets in bounded memory. Each process counts for itself: a limit protects this process, not an account.
+"""Token buckets in bounded memory. Each process counts requests for itself: that limit protects the process.
+
+Failed logins are counted by all workers of a suite together, since that limit protects an account.
 
 An address is an IPv4 address or an IPv6 /64 (one subscriber's network; counting single addresses there counts nothing).
 """
@@ -10,7 +12,7 @@ import ipaddress
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -59,6 +61,9 @@ class TokenBuckets:
 
     def __len__(self) -> int:
         return len(self._buckets)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._buckets
 
     def take(self, key: Hashable, cost: float = 1.0) -> float:
         """Take ``cost`` tokens. Return 0.0, or the seconds until there will be enough (then nothing was taken)."""
@@ -129,6 +134,14 @@ class RateLimiter:
             raise _limited("principal over its rate", wait)
 
 
+Tell = Callable[[str, str, bool], None]
+"""``(address group, account, failed)``; False: the two are forgiven. Called on worker threads, returns at once."""
+
+
+def tell_nobody(_group: str, _account: str, _failed: bool) -> None:
+    """Count alone."""
+
+
 class FailureThrottle:
     """Slows guessing: only failures count, for the address, the account, and the two together.
 
@@ -139,7 +152,9 @@ class FailureThrottle:
     PAIR_BURST = 5
     ACCOUNT_BURST = 50
 
-    def __init__(self, settings: RateLimitSettings, clock: Clock) -> None:
+    def __init__(self, settings: RateLimitSettings, clock: Clock, tell: Tell = tell_nobody) -> None:
+        """``tell`` passes on what is counted here, for the siblings' :meth:`heard`."""
+        self._tell = tell
         self._enabled = settings.enabled
         rate = settings.failed_logins
         self._addresses = TokenBuckets(clock, rate, settings.failed_logins_burst)
@@ -160,13 +175,24 @@ class FailureThrottle:
             raise _limited("too many failed authentications", wait)
 
     def failed(self, peer: str, account: str) -> None:
-        """Count a failure."""
-        group = address_group(peer)
+        """Count a failure, here and among the siblings."""
+        group, account = address_group(peer), account[:128]
+        self.heard(group, account, True)
+        self._tell(group, account, True)
+
+    def heard(self, group: str, account: str, failed: bool) -> None:
+        """Count what happened here, or at a sibling."""
+        if not failed:
+            self._pairs.forget((group, account))
+            return
         self._addresses.spend(group)
-        self._pairs.spend((group, account[:128]))
+        self._pairs.spend((group, account))
         if account:
-            self._accounts.spend(account[:128])
+            self._accounts.spend(account)
 
     def succeeded(self, peer: str, account: str) -> None:
         """Forgive the pair; the address keeps its failures, or one own account would reset a guesser's count."""
-        self._pairs.forget((address_group(peer), account[:128]))
+        group, account = address_group(peer), account[:128]
+        if (group, account) in self._pairs:
+            self.heard(group, account, False)
+            self._tell(group, account, False)

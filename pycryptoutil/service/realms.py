@@ -10,12 +10,15 @@ import hashlib
 import hmac
 import secrets
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.clock import Clock
 from pycryptoutil.service import store
+from pycryptoutil.service.attempts import Refused
 from pycryptoutil.service.hashing import MAX_SECRET, Hasher, Registry, StoredHash, looks_hashed
 from pycryptoutil.service.settings import FileRealmSettings, RealmSettings
 from pycryptoutil.storage import SYSTEM_TENANT, Database
@@ -74,6 +77,17 @@ class Tenants:
         with self._database.read(SYSTEM_TENANT) as reader:
             row = store.find_tenant_named(reader, text) or store.find_tenant(reader, text)
         return row.tenant_id if row is not None and row.status == store.ACTIVE else ""
+
+
+@contextmanager
+def _of(tenant_id: str, principal_id: str) -> Iterator[None]:
+    """Let a refusal say, inside only, who was meant."""
+    try:
+        yield
+    except Fault as fault:
+        if fault.kind is FaultKind.UNAUTHENTICATED:
+            raise Refused(fault, tenant_id, principal_id) from None
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +189,8 @@ class Realms:
         tenant_id = self.tenants.resolve(tenant) if len(username) <= 400 else ""
         entry = self.file.find_user(tenant_id, name) if tenant_id else None
         if entry is not None:
-            return self.file.verify(entry, store.USER, password)
+            with _of(tenant_id, entry.principal_id(store.USER)):
+                return self.file.verify(entry, store.USER, password)
         row = None
         if tenant_id and self.sql_enabled:
             with self._database.read(tenant_id) as reader:
@@ -185,15 +200,17 @@ class Realms:
         if row is None or not row.secret_hash:
             self._hasher.waste(password)
             raise Fault(FaultKind.UNAUTHENTICATED, "unknown user or tenant")
-        fresh = self._hasher.verify(Registry.LOW_RANDOM, password, row.secret_hash, purpose=PASSWORD_PURPOSE)
-        return self._accept(row, fresh)
+        with _of(row.tenant_id, row.id):
+            fresh = self._hasher.verify(Registry.LOW_RANDOM, password, row.secret_hash, purpose=PASSWORD_PURPOSE)
+            return self._accept(row, fresh)
 
     def client(self, client_id: str, secret: str) -> Identity:
         """Check a client id and its secret; Fault(UNAUTHENTICATED)."""
         check_secret_size(secret)
         entry = self.file.find_client(client_id)
         if entry is not None:
-            return self.file.verify(entry, store.CLIENT, secret)
+            with _of(self.tenants.resolve(entry.tenant) or SYSTEM_TENANT, entry.principal_id(store.CLIENT)):
+                return self.file.verify(entry, store.CLIENT, secret)
         found = None
         if self.sql_enabled and len(client_id) <= 200:
             with self._database.read(SYSTEM_TENANT) as reader:
@@ -204,10 +221,11 @@ class Realms:
                 Registry.HIGH_RANDOM, secret or "-", purpose=CLIENT_PURPOSE
             )  # as long as a known one takes
             raise Fault(FaultKind.UNAUTHENTICATED, "unknown client")
-        fresh = self._hasher.verify(Registry.HIGH_RANDOM, secret, row.secret_hash, purpose=CLIENT_PURPOSE)
-        if found.tenant_status != store.ACTIVE:
-            raise Fault(FaultKind.UNAUTHENTICATED, "the client's tenant is disabled")
-        return self._accept(row, fresh)
+        with _of(row.tenant_id, row.id):
+            fresh = self._hasher.verify(Registry.HIGH_RANDOM, secret, row.secret_hash, purpose=CLIENT_PURPOSE)
+            if found.tenant_status != store.ACTIVE:
+                raise Fault(FaultKind.UNAUTHENTICATED, "the client's tenant is disabled")
+            return self._accept(row, fresh)
 
     def current(self, found: store.Found) -> Identity:
         """Return who a session, token or certificate stands for, as of now; Fault(UNAUTHENTICATED) if no longer."""

@@ -269,16 +269,19 @@ class Supervisor:
                     self._announced = True
                     self._on_ready(self._first_ready)
                 self._tell_count()
-            case "unseal":
-                self._shares.append(message.share)
-                self._tell_others(worker, message)
-            case "seal":
-                self._shares.clear()
+            case "unseal" | "seal" | "guess":
+                self._remember(message)
                 self._tell_others(worker, message)
             case "shutdown":
                 self._stop(0)
             case "workers" | "stop":
                 pass  # only ever said by the supervisor
+
+    def _remember(self, message: Message) -> None:
+        if message.kind == "unseal":
+            self._shares.append(message.share)
+        elif message.kind == "seal":
+            self._shares.clear()
 
     def _tell_others(self, speaker: _Worker, message: Message) -> None:
         for worker in self._workers:

@@ -163,6 +163,19 @@ class PrincipalQuery(PageQuery):
     kind: Kind | None = None
 
 
+class HashBody(JsonModel):
+    """A user's password for the file realm; without one, a client's secret is made."""
+
+    password: Secret | None = Field(default=None, repr=False)
+
+
+class HashMade(JsonModel):
+    """What configuration carries instead of the secret: it works in this installation only."""
+
+    hash: str = Field(repr=False)
+    client_secret: str | None = Field(default=None, repr=False, description="A client's, shown this once")
+
+
 class SecretBody(JsonModel):
     """A user's new password; nothing for a client, whose secret is generated."""
 

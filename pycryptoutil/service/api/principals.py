@@ -74,6 +74,9 @@ class PrincipalRoutes:
             Route("replaceSecret", ("POST",), one + "/secret", self.replace_secret, scope=WRITE, tag=TAG,
                   body=models.SecretBody, response=models.SecretCreated,
                   summary="Set a user's password, or make a client a new secret; ends its sessions"),
+            Route("hashSecret", ("POST",), "/secret-hashes", self.hash_secret, scope=WRITE, tag=TAG,
+                  body=models.HashBody, response=models.HashMade,
+                  summary="Hash a password for the file realm, or make a client's secret for it; nothing is stored"),
             Route("listPrincipalSessions", ("GET",), one + "/sessions", self.list_sessions, scope=READ, tag=TAG,
                   response=models.SessionList, summary="A user's live sessions"),
             Route("revokePrincipalSessions", ("DELETE",), one + "/sessions", self.revoke_sessions, scope=WRITE,
@@ -222,6 +225,14 @@ class PrincipalRoutes:
             store.revoke_sessions(uow, row.id, access.clock.now())
             self._trace(uow, "principal.secret", context, request, row.id)
         return json_response(models.SecretCreated(client_secret=secret))
+
+    def hash_secret(self, context: Context, _request: Request) -> Response:
+        """Give what ``realms.file`` takes instead of the secret itself."""
+        accounts, password = self._access.accounts, context.body.password
+        if password is not None:
+            return json_response(models.HashMade(hash=accounts.hash_password(password)))
+        secret, hashed = accounts.new_secret()
+        return json_response(models.HashMade(hash=hashed, client_secret=secret))
 
     def list_sessions(self, context: Context, _request: Request) -> Response:
         """Show a user's sessions."""

@@ -73,7 +73,11 @@ class PageRoutes:
     def routes(self) -> tuple[Route, ...]:
         """Return the table."""
         html, faults = (HTML.partition(";")[0],), self.error
+        own_root = any(one.gate is Gate.PROTOCOL and one.path == "/" for one in self._definition.routes)
+        root = Route("root", ("GET",), "/", self.to_home, Gate.PROTOCOL, None, tag=TAG, status=303, produces=(),
+                     faults=faults, summary="Goes to the landing page")  # fmt: skip
         return (
+            *(() if own_root else (root,)),
             Route("openapi", ("GET",), "/openapi.json", self.openapi, scope=None, tag="Documents",
                   summary="This document"),
             Route("home", ("GET",), "/", self.home, Gate.PAGE, None, tag=TAG, produces=html, faults=faults,

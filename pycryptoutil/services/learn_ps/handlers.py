@@ -17,14 +17,10 @@ from pycryptoutil.http.problem import PreconditionFailed
 from pycryptoutil.service.definition import Context
 from pycryptoutil.services.learn_ps import models, store
 from pycryptoutil.services.learn_ps.store import Row
-from pycryptoutil.storage import Reader, UnitOfWork
+from pycryptoutil.storage import Reader, UnitOfWork, audit
+from pycryptoutil.storage.audit import AuditEvent
 
 NEXT_STATUS = {"placed": {"shipped", "cancelled"}, "shipped": {"delivered"}, "delivered": set(), "cancelled": set()}
-
-
-def missing(what: str) -> Fault:
-    """Say that there is none: another tenant's id and one that never was read the same."""
-    return Fault(FaultKind.NOT_FOUND, f"no such {what} in this tenant", f"There is no such {what}.")
 
 
 def once(context: Context, request: Request, make: Callable[[UnitOfWork, str], None]) -> str:
@@ -37,7 +33,7 @@ def once(context: Context, request: Request, make: Callable[[UnitOfWork, str], N
     with context.database.unit_of_work(context.tenant_id) as uow:
         if given:
             uow.lock(f"learn-ps:{key}")  # two requests of one key wait for each other
-            earlier = store.repeated(uow, key)
+            earlier = store.find(uow, store.repeats, key, "key")
             if earlier is not None and earlier["digest"] != digest:
                 public = "This Idempotency-Key was used for another request."
                 raise Fault(FaultKind.CONFLICT, "idempotency key with another body", public)
@@ -62,7 +58,7 @@ class Collection:
         """Return a row of this tenant, or Fault(NOT_FOUND)."""
         row = store.find(reader, self._table, identifier)
         if row is None:
-            raise missing(self._what)
+            raise Fault(FaultKind.NOT_FOUND, "no such id in this tenant", f"There is no such {self._what}.")
         return row
 
     def answer(self, context: Context, identifier: str, status: int = 200) -> Response:
@@ -86,8 +82,17 @@ class Collection:
 
     def create(self, context: Context, request: Request) -> Response:
         """Make one."""
-        identifier = once(context, request, lambda uow, new: self.write(uow, new, context.body))
-        return self.answer(context, identifier, 201)
+
+        def make(uow: UnitOfWork, identifier: str) -> None:
+            self.write(uow, identifier, context.body)
+            self.trace(uow, context, request, "create", identifier)
+
+        return self.answer(context, once(context, request, make), 201)
+
+    def trace(self, uow: UnitOfWork, context: Context, request: Request, verb: str, identifier: str) -> None:
+        """Audit a change in the transaction that makes it: what cannot be audited does not happen."""
+        who = f"{context.principal.kind.value}:{context.principal.id}"
+        audit.append(uow, AuditEvent(f"{self._what}.{verb}", who, identifier, request_id=request.request_id))
 
     def write(self, uow: UnitOfWork, identifier: str, body: Any) -> None:
         """Write a new one."""
@@ -101,6 +106,7 @@ class Collection:
             values = self.decide(uow, row, context.body.model_dump())
             if not store.change(uow, self._table, row["id"], row["version"], values):
                 raise PreconditionFailed("changed between reading and writing")
+            self.trace(uow, context, request, "update", row["id"])
         return self.answer(context, row["id"])
 
     def decide(self, _uow: UnitOfWork, _row: Row, values: Row) -> Row:
@@ -116,6 +122,7 @@ class Collection:
                 raise Fault(FaultKind.CONFLICT, "named by an order", f"There are orders of this {self._what}.")
             if not store.remove(uow, self._table, row["id"], row["version"]):
                 raise PreconditionFailed("changed between reading and removing")
+            self.trace(uow, context, request, "delete", row["id"])
         return Response(204)
 
 

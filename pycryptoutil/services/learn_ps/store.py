@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, and_, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, MetaData, String, Table, and_, select
 
 from pycryptoutil.storage import Reader, UnitOfWork
 
@@ -46,9 +46,9 @@ def page(reader: Reader, table: Table, after: str, limit: int, **equal: str) -> 
     return _rows(reader, query.order_by(table.c.id).limit(limit))
 
 
-def find(reader: Reader, table: Table, identifier: str) -> Row | None:
+def find(reader: Reader, table: Table, value: str, by: str = "id") -> Row | None:
     """Return one row of this tenant."""
-    query = select(table).where(table.c.tenant_id == reader.tenant_id, table.c.id == identifier)
+    query = select(table).where(table.c.tenant_id == reader.tenant_id, table.c[by] == value)
     return next(iter(_rows(reader, query)), None)
 
 
@@ -57,18 +57,19 @@ def insert(uow: UnitOfWork, table: Table, *rows: Row) -> None:
     uow.execute(table.insert(), [{**row, "tenant_id": uow.tenant_id} for row in rows])
 
 
+def _at(uow: UnitOfWork, table: Table, identifier: str, version: int) -> ColumnElement[bool]:
+    return and_(table.c.tenant_id == uow.tenant_id, table.c.id == identifier, table.c.version == version)
+
+
 def change(uow: UnitOfWork, table: Table, identifier: str, version: int, values: Row) -> bool:
     """Change a row that is still at that version; False if it is not."""
-    columns = table.c
-    where = and_(columns.tenant_id == uow.tenant_id, columns.id == identifier, columns.version == version)
-    return uow.execute(table.update().where(where).values(version=version + 1, **values)).rowcount == 1
+    statement = table.update().where(_at(uow, table, identifier, version))
+    return uow.execute(statement.values(version=version + 1, **values)).rowcount == 1
 
 
 def remove(uow: UnitOfWork, table: Table, identifier: str, version: int) -> bool:
     """Delete a row that is still at that version; False if it is not."""
-    columns = table.c
-    where = and_(columns.tenant_id == uow.tenant_id, columns.id == identifier, columns.version == version)
-    return uow.execute(table.delete().where(where)).rowcount == 1
+    return uow.execute(table.delete().where(_at(uow, table, identifier, version))).rowcount == 1
 
 
 def move_stock(uow: UnitOfWork, pet_id: str, quantity: int) -> bool:
@@ -92,9 +93,3 @@ def ordered(reader: Reader, column: Column[Any], identifier: str) -> bool:
     table = column.table
     query = select(column).where(table.c.tenant_id == reader.tenant_id, column == identifier)
     return reader.execute(query.limit(1)).first() is not None
-
-
-def repeated(reader: Reader, key: str) -> Row | None:
-    """Return what was made under this idempotency key."""
-    query = select(repeats).where(repeats.c.tenant_id == reader.tenant_id, repeats.c.key == key)
-    return next(iter(_rows(reader, query)), None)

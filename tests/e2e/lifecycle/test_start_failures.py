@@ -90,6 +90,15 @@ def test_ready_file_that_cannot_be(tmp_path: Path) -> None:
     assert refused(suite, exits.STARTUP).startswith(f"error: ready-file {wanted} cannot be written: ")
 
 
+def test_ready_file_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    suite = make_suite(tmp_path)
+    wanted = tmp_path / "mistyped" / "ready.json"
+    suite.arguments = [wanted if part == suite.ready_file else part for part in suite.arguments]
+    line = refused(suite, exits.STARTUP)
+    assert line == f"error: ready-file {wanted} cannot be written: there is no directory {wanted.parent}"
+    assert not wanted.parent.exists()
+
+
 def test_database_of_a_newer_version(suite: StartSuite, tmp_path: Path) -> None:
     running = suite(tmp_path)
     assert running.stop() == 0

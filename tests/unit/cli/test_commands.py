@@ -102,6 +102,18 @@ def test_failures_are_one_line_with_a_code(
     assert "Traceback" not in error
 
 
+def test_config_check_looks_at_the_unseal_secret(tmp_path: Path) -> None:
+    secret = tmp_path / "unseal.key"
+    arguments = ("config", "check", "--set", "barrier.mode=file", "--set", f"barrier.secret_file={secret}")
+    done = call_cli(*arguments)
+    assert done.returncode == exits.CONFIGURATION
+    assert done.stderr.startswith(f"error: barrier.secret_file: {secret} cannot be read")
+    secret.write_text("short")
+    assert "must hold 32 to" in call_cli(*arguments).stderr
+    secret.write_text("x" * 64)
+    assert call_cli(*arguments).returncode == 0
+
+
 def test_config_show_masks_and_tells_origins(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_text("logging:\n  level: debug\n")

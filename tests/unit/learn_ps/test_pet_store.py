@@ -51,6 +51,30 @@ def test_a_pet_s_life(door: Door) -> None:
     assert door.admin.put(path, CAT).status == 404
 
 
+def test_every_change_is_audited_once(door: Door) -> None:
+    """Who did what to which; a repeat, a refusal and a reading leave nothing."""
+    made = door.admin.post("/pets", CAT, headers={"Idempotency-Key": "k"}).json
+    assert door.admin.post("/pets", CAT, headers={"Idempotency-Key": "k"}).json["id"] == made["id"]
+    path = f"/pets/{made['id']}"
+    door.admin.put(path, {**CAT, "stock": 1})
+    assert door.admin.put(path, CAT, headers={"If-Match": '"1"'}).status == 412
+    customer = make(door.admin, "/customers", {"name": "Ann", "email": "ann@example.test"})
+    placed = make(door.admin, "/orders", order(customer, (made, 1)))
+    assert door.admin.post("/orders", order(customer, (made, 1))).status == 409
+    assert door.admin.delete(path).status == 409
+    assert door.admin.patch(f"/orders/{placed['id']}", {"status": "cancelled"}).status == 200
+    events = door.admin.get("/audit/events").json["items"]
+    assert [(one["action"], one["target"]) for one in reversed(events)] == [
+        ("pet.create", made["id"]),
+        ("pet.update", made["id"]),
+        ("customer.create", customer["id"]),
+        ("order.create", placed["id"]),
+        ("order.update", placed["id"]),
+    ]
+    assert {one["actor"] for one in events} == {f"client:{door.admin.get('/me').json['id']}"}
+    assert "ann@example.test" not in str(events)
+
+
 def test_the_browser_door_has_the_same_store(door: Door) -> None:
     session, _ = door.login()
     pet = make(session, "/pets", CAT)

@@ -121,3 +121,21 @@ def test_static_files_and_the_document_are_cached_by_tag(small_door: Door) -> No
         assert first.status == 200
         again = caller.get(path, headers={"If-None-Match": first.headers.get("etag")})
         assert (again.status, again.body) == (304, b"")
+
+
+def test_the_root_leads_to_the_landing_page(small_door: Door) -> None:
+    answer = Caller(small_door, "").get("/")
+    assert (answer.status, answer.headers.get("location")) == (303, "/browser/")
+    assert Caller(small_door, "").post("/", {}).status == 405
+
+
+def test_a_service_with_a_root_of_its_own_keeps_it(small_door: Door) -> None:
+    from dataclasses import replace
+
+    from pycryptoutil.http.message import Response
+    from pycryptoutil.http.route import Gate, Route
+    from pycryptoutil.service.api import template_routes
+
+    own = Route("spa", ("GET",), "/", lambda _context, _request: Response(200), Gate.PROTOCOL, None)
+    definition = replace(small_door.definition, routes=(own,))
+    assert "root" not in {route.name for route in template_routes(small_door.access, definition)}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.clock import FixedClock
-from pycryptoutil.service.ratelimit import FailureThrottle, RateLimiter, TokenBuckets, address_group
+from pycryptoutil.service.ratelimit import FailureThrottle, RateLimiter, Tell, TokenBuckets, address_group
 from pycryptoutil.service.settings import RateLimitSettings
 
 
@@ -136,3 +136,33 @@ def test_many_addresses_meet_the_account_s_bound() -> None:
         throttle.failed(f"10.0.0.{number}", "a")
     with pytest.raises(Fault):
         throttle.check("10.0.1.1", "a")
+
+
+def test_siblings_count_the_same_failures() -> None:
+    """Two workers allow no more guesses than one."""
+    clock = FixedClock()
+    throttles: list[FailureThrottle] = []
+
+    def tell(me: int) -> Tell:
+        return lambda *what: [one.heard(*what) for at, one in enumerate(throttles) if at != me] and None
+
+    throttles += [FailureThrottle(RateLimitSettings(), clock, tell(number)) for number in range(3)]
+    for number in range(5):
+        throttles[number % 3].check("2001:db8::1", "user:a")
+        throttles[number % 3].failed("2001:db8::1", "user:a")
+    for one in throttles:
+        with pytest.raises(Fault):
+            one.check("2001:db8::2", "user:a")  # the same network
+    clock.advance(6)
+    throttles[1].check("2001:db8::1", "user:a")
+    throttles[1].succeeded("2001:db8::1", "user:a")  # forgiven everywhere
+    for _ in range(4):
+        throttles[2].failed("2001:db8::1", "user:a")
+    throttles[0].check("2001:db8::1", "user:a")
+
+
+def test_who_never_failed_is_not_told_of() -> None:
+    told: list[object] = []
+    throttle = FailureThrottle(RateLimitSettings(), FixedClock(), lambda *what: told.append(what))
+    throttle.succeeded("192.0.2.1", "a")
+    assert told == []

@@ -109,3 +109,32 @@ def test_passwords_are_one_however_they_are_typed(small_door: Door) -> None:
     body = {"kind": "user", "name": "u", "password": composed, "scopes": []}
     assert small_door.admin.post("/principals", body).status == 201
     small_door.login("u", decomposed)
+
+
+def test_a_hash_made_by_the_installation_is_what_the_file_realm_takes(door: Door) -> None:
+    made = door.admin.post("/secret-hashes", {"password": PASSWORD})
+    assert made.status == 200
+    assert set(made.json) == {"hash", "client_secret"}
+    assert made.json["client_secret"] is None
+    client = door.admin.post("/secret-hashes", {}).json
+    assert PASSWORD not in made.text
+    configured(
+        door,
+        {
+            "file": {
+                "users": [{"username": "root", "password": made.json["hash"], "scopes": ["pets:read"]}],
+                "clients": [{"client_id": "robot", "client_secret": client["hash"], "scopes": ["pets:read"]}],
+            }
+        },
+    )
+    session, _ = door.login("root", PASSWORD)
+    assert session.get("/pets").status == 200
+    assert door.browser.post("/login", {"username": "root", "password": made.json["hash"]}).status == 401
+    assert door.basic("robot", client["client_secret"]).get("/pets").status == 200
+    assert door.basic("robot", client["hash"]).get("/pets").status == 401
+
+
+def test_hashes_are_for_who_may_make_principals_and_of_good_passwords(small_door: Door) -> None:
+    assert small_door.admin.post("/secret-hashes", {"password": "short"}).status == 422
+    assert small_door.client("principals:read").post("/secret-hashes", {"password": PASSWORD}).status == 403
+    assert small_door.client("principals:write").post("/secret-hashes", {"password": PASSWORD}).status == 200
