@@ -27,6 +27,7 @@ class CaKey:
     signer: CertificateSigner = field(repr=False)
     public: PublicKey = field(repr=False)
     signature_algorithm: str
+    message_signer: KeySigner = field(repr=False)  # for the few messages that the CA itself must sign
 
 
 def sealed() -> Fault:
@@ -69,5 +70,6 @@ def make(authority_id: str, key: PrivateKey, signature_algorithm: str, certifica
     facts = decode_certificate(certificate)
     if facts.spki != key.public_spki:
         raise Fault(FaultKind.INTERNAL, f"the key of CA {authority_id} is not that of its certificate")
-    signer = CertificateSigner(KeySigner(key, signature_algorithm), facts.subject)
-    return CaKey(authority_id, facts, signer, PublicKey.from_spki(facts.spki), signature_algorithm)
+    signer = KeySigner(key, signature_algorithm)
+    public = PublicKey.from_spki(facts.spki)
+    return CaKey(authority_id, facts, CertificateSigner(signer, facts.subject), public, signature_algorithm, signer)

@@ -45,6 +45,7 @@ from pycryptoutil.authority.signers import ServiceSigner, Signers, make
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
 from pycryptoutil.crypto.keys import PrivateKey, generate
+from pycryptoutil.crypto.signer import KeySigner
 from pycryptoutil.http.paging import decode_cursor
 from pycryptoutil.storage import SYSTEM_TENANT, Database, audit
 from pycryptoutil.storage.audit import AuditEvent
@@ -149,6 +150,12 @@ class CertificateAuthorityService:
         Fault(NOT_FOUND) without such a CA, SEALED, UNAVAILABLE.
         """
         return self.signers.get(tenant_id, authority, purpose)
+
+    def authority_signer(self, tenant_id: str, name: str) -> tuple[KeySigner, bytes]:
+        """Return a CA's own key, for a message that it must sign itself, and its certificate; Fault(NOT_FOUND)."""
+        with self._room.database.read(tenant_id) as reader:
+            row = self._room.find(store.all_authorities(reader), name)
+        return self._room.keys.of(row).message_signer, row.certificate
 
     # -- labels and profiles -------------------------------------------------------------------------------------------
 
