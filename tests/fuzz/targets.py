@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pycryptoutil_protocols import cms, csr, der, names, oids, pem, x509
+from pycryptoutil_protocols import ber, cms, csr, der, names, oids, pem, x509
 from pycryptoutil_protocols.algorithms import decode_signature, key_info
 from pycryptoutil_protocols.attributes import Attribute
 from pycryptoutil_protocols.est import codec as est_codec
@@ -19,8 +19,12 @@ from pycryptoutil_protocols.est import csrattrs, exchange, serverkeygen
 from pycryptoutil_protocols.faults import Fault
 from pycryptoutil_protocols.ocsp import codec as ocsp_codec
 from pycryptoutil_protocols.ocsp import response as ocsp_response
+from pycryptoutil_protocols.scep import codec as scep_codec
+from pycryptoutil_protocols.scep import transport as scep_transport
 from pycryptoutil_protocols.tsp import codec as tsp_codec
 from pycryptoutil_protocols.tsp.token import verify_token
+
+from tests.protocols import scep_material
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 _LIMIT = 1 << 16
@@ -89,7 +93,42 @@ def _signed(data: bytes) -> None:
 def _enveloped(data: bytes) -> None:
     enveloped = cms.decode_enveloped(data)
     for recipient in enveloped.recipients:
-        cms.decrypt(enveloped, recipient, cms.unwrap_kek(bytes(32)))
+        if recipient.kind is cms.RecipientKind.PASSWORD:
+            cms.decrypt(enveloped, recipient, cms.unwrap_password(b"password", max_iterations=100))
+        else:
+            cms.decrypt(enveloped, recipient, cms.unwrap_kek(bytes(32)))
+
+
+def _ber(data: bytes) -> None:
+    made = ber.to_der(data)
+    der.check(made)
+    assert ber.to_der(made) == made
+
+
+def _scep(data: bytes) -> None:
+    message = scep_codec.decode_message(data)
+    assert 0 < len(message.transaction_id) <= 128
+    scep_material.open_request(data, legacy=True)
+
+
+@cache
+def _scep_seeds() -> Sequence[bytes]:
+    devices = (
+        scep_material.Device(),
+        scep_material.Device(oaep=True, signature="rsa-pss-sha256", cipher="aes-128-gcm"),
+        scep_material.Device(algorithm="EC-P256", signature="ecdsa-sha256"),
+    )
+    first = devices[0].client
+    others = (first.poll(devices[0].subject, "id"), first.get_certificate(5), first.get_crl(5))
+    return [one.enrol().encoded for one in devices] + [one.encoded for one in others]
+
+
+def _ber_seeds() -> Sequence[bytes]:
+    return [
+        bytes.fromhex("308002010524800402aabb0401cc00000101010000"),
+        bytes.fromhex("23800303000f0f030204f00000"),
+        *_files("csr/*.pem")()[:4],
+    ]
 
 
 def _csrattrs(data: bytes) -> None:
@@ -147,7 +186,7 @@ def _multipart_seeds() -> Sequence[bytes]:
 def _enveloped_seeds() -> Sequence[bytes]:
     recipient = cms.KeyEncryptionKey(bytes(32), b"kid")
     spki = csr.decode_csr(_files("csr/openssl-ec-P-256.pem")()[0]).spki
-    both = (recipient, cms.recipient_for_key(spki, key_identifier=b"ski"))
+    both = (recipient, cms.recipient_for_key(spki, key_identifier=b"ski"), cms.Password(b"password", iterations=10))
     return [
         cms.encrypt(oids.DATA, b"content", both),
         cms.encrypt(oids.SIGNED_DATA, b"content", (recipient,), cipher="aes-256-gcm"),
@@ -186,6 +225,12 @@ TARGETS: dict[str, Target] = {
     "csr": Target(_csr, _files("csr/*.pem")),
     "cms-signed": Target(_signed, _files("rfc7030/a*-cacerts.b64")),
     "cms-enveloped": Target(_enveloped, _enveloped_seeds),
+    "ber": Target(_ber, _ber_seeds),
+    "scep-message": Target(_scep, _scep_seeds),
+    "scep-get": Target(
+        lambda data: scep_transport.decode_get(data.decode("latin-1")),
+        lambda: [scep_transport.encode_get(one).encode() for one in _scep_seeds()],
+    ),
     "est-csr-body": Target(lambda data: est_codec.decode_csr(data, "application/pkcs10"), _raw("csr/*.pem")),
     "est-certificates": Target(est_codec.decode_certificates, _raw("rfc7030/a3-*response.b64")),
     "est-csrattrs": Target(_csrattrs, _attribute_seeds),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from asn1crypto import core as asn1
 from hypothesis import given
@@ -120,17 +122,16 @@ def test_limits_are_exact() -> None:
         assert caught.value.kind is FaultKind.TOO_LARGE
 
 
-def test_openssl_s_streamed_cms_is_read(tmp_path: object) -> None:
+def test_openssl_s_streamed_cms_is_read(tmp_path: Path) -> None:
     """``-stream`` writes indefinite lengths and the content in pieces, as Apple and Java clients do."""
     key = material.private_key("RSA-2048")
     certificate = material.certificate(key)
-    folder = tmp_path
-    (folder / "cert.pem").write_bytes(material.cert_pem(certificate))  # type: ignore[operator]
-    (folder / "key.pem").write_bytes(material.key_pem(key))  # type: ignore[operator]
+    (tmp_path / "cert.pem").write_bytes(material.cert_pem(certificate))
+    (tmp_path / "key.pem").write_bytes(material.key_pem(key))
     content = bytes(range(256)) * 80
     signed = material.openssl(
         "cms", "-sign", "-stream", "-binary", "-nodetach", "-outform", "DER",
-        "-signer", folder / "cert.pem", "-inkey", folder / "key.pem",  # type: ignore[operator]
+        "-signer", tmp_path / "cert.pem", "-inkey", tmp_path / "key.pem",
         stdin=content,
     )  # fmt: skip
     assert signed[:2] == b"\x30\x80"
@@ -140,7 +141,7 @@ def test_openssl_s_streamed_cms_is_read(tmp_path: object) -> None:
     with pytest.raises(Fault):
         cms.decode_signed_data(signed)
     enveloped = material.openssl(
-        "cms", "-encrypt", "-stream", "-binary", "-aes-256-cbc", "-outform", "DER", folder / "cert.pem",  # type: ignore[operator]
+        "cms", "-encrypt", "-stream", "-binary", "-aes-256-cbc", "-outform", "DER", tmp_path / "cert.pem",
         stdin=content,
     )  # fmt: skip
     assert b"\xa0\x80" in enveloped[:2000]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from asn1crypto import cms as asn1_cms
@@ -117,7 +118,7 @@ def test_client_refuses_answers_that_are_not_to_it() -> None:
         read(sent.encoded, sent, device)
 
 
-def test_asn1crypto_and_openssl_read_what_is_written(tmp_path: object) -> None:
+def test_asn1crypto_and_openssl_read_what_is_written(tmp_path: Path) -> None:
     device = Device()
     sent = device.enrol()
     request = open_request(sent.encoded)
@@ -138,8 +139,7 @@ def test_asn1crypto_and_openssl_read_what_is_written(tmp_path: object) -> None:
         assert recipient.chosen["key_encryption_algorithm"]["algorithm"].native == "rsaes_pkcs1v15"
         material.openssl("asn1parse", "-inform", "DER", stdin=encoded)
         material.openssl("cms", "-cmsout", "-noout", "-inform", "DER", stdin=encoded)
-    folder = tmp_path
-    (folder / "key.pem").write_bytes(material.key_pem(device.key))  # type: ignore[operator]
+    (tmp_path / "key.pem").write_bytes(material.key_pem(device.key))
     content = cms.decode_signed_data(answer).content
     degenerate = material.openssl(
         "cms",
@@ -148,8 +148,8 @@ def test_asn1crypto_and_openssl_read_what_is_written(tmp_path: object) -> None:
         "DER",
         "-binary",
         "-inkey",
-        folder / "key.pem",
-        stdin=content,  # type: ignore[operator]
+        tmp_path / "key.pem",
+        stdin=content,
     )
     assert b"CN" in material.openssl("pkcs7", "-inform", "DER", "-print_certs", stdin=degenerate)
     printed = material.openssl("cms", "-verify", "-noverify", "-inform", "DER", "-binary", stdin=answer)
