@@ -54,11 +54,15 @@ def first_start(room: Room, tenant_id: str) -> None:
                     return
                 for plan in plans:
                     row = _create(room, uow, plan, internal.SYSTEM, "")
-                    make.add(room, uow, row, generate(_OCSP.algorithm(room.settings)), _OCSP)
+                    make.add(room, uow, row, _signer_key(room, plan), _OCSP)
             return
         except Fault as fault:  # another tenant took a public name in this moment
             if fault.kind is not FaultKind.CONFLICT or attempt == _ATTEMPTS - 1:
                 raise
+
+
+def _signer_key(room: Room, plan: Plan) -> PrivateKey:
+    return generate(_OCSP.algorithm(room.settings, plan.key.algorithm))
 
 
 def _exists(room: Room, tenant_id: str) -> bool:
@@ -90,7 +94,7 @@ def _first_orders(settings: AuthoritySettings) -> tuple[AuthorityOrder, Authorit
 def create(room: Room, tenant_id: str, order: AuthorityOrder, actor: str, request_id: str) -> AuthorityRow:
     """Make one CA with its OCSP signer; Fault(CONFLICT) if the name is taken, NOT_FOUND without the parent."""
     plan = _plan(room, order)
-    signer = generate(_OCSP.algorithm(room.settings))
+    signer = _signer_key(room, plan)
     with room.database.unit_of_work(tenant_id) as uow:
         uow.lock(f"authorities:{tenant_id}")
         if store.authority_by_name(uow, order.name) is not None:
@@ -187,8 +191,8 @@ def _own_key(plan: Plan, name: bytes, now: datetime, signature: str) -> keys.CaK
         signature_algorithm=algorithms.signature_identifier(signature),
         signature=b"",
     )
-    signer = CertificateSigner(KeySigner(plan.key, signature), name)
-    return keys.CaKey(plan.id, certificate, signer, PublicKey.from_spki(spki), signature)
+    own = KeySigner(plan.key, signature)
+    return keys.CaKey(plan.id, certificate, CertificateSigner(own, name), PublicKey.from_spki(spki), signature, own)
 
 
 def _unsigned_row(room: Room, tenant_id: str, plan: Plan, name: str, signature: str) -> AuthorityRow:

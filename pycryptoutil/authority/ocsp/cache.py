@@ -29,6 +29,7 @@ class Presigned:
     authority_id: str
     serial: str
     cert_id: bytes = field(repr=False)  # DER as asked
+    signer: str = ""  # serial of the delegated responder that signed it
     asked: bool = False  # since the eviction hand last passed
 
 
@@ -40,6 +41,7 @@ class PresignedCache:
         self._lock = threading.Lock()
         self._by_request: dict[Key, Presigned] = {}
         self._by_serial: dict[tuple[str, str], set[Key]] = {}
+        self._signers: set[tuple[str, str]] = set()  # that signed anything kept: a CA has a new one in weeks
         self._generation = 0
 
     def __len__(self) -> int:
@@ -67,19 +69,23 @@ class PresignedCache:
                 return
             self._forget(key)
             self._by_request[key] = response
+            self._signers.add((response.authority_id, response.signer))
             self._by_serial.setdefault((response.authority_id, response.serial), set()).add(key)
             while len(self._by_request) > self._capacity:
                 self._evict()
 
     def changed(self, events: Sequence[RevocationEvent] | None) -> None:
-        """Drop what these events concern; everything, for None."""
+        """Drop what these events concern, be it by its signer; everything, for None."""
         with self._lock:
             self._generation += 1
             if events is None:
                 self._by_request.clear()
                 self._by_serial.clear()
+                self._signers.clear()
                 return
             for event in events:
+                if (event.authority_id, event.serial) in self._signers:
+                    self._forget_signed_by(event.authority_id, event.serial)
                 for key in tuple(self._by_serial.get((event.authority_id, event.serial), ())):
                     self._forget(key)
 
@@ -98,6 +104,13 @@ class PresignedCache:
         with self._lock:
             keys = self._by_serial.get((response.authority_id, response.serial), set())
             return tuple(key for key in keys if self._by_request.get(key) is response)
+
+    def _forget_signed_by(self, authority_id: str, signer: str) -> None:
+        """Go through everything: a responder is revoked hardly ever."""
+        self._signers.discard((authority_id, signer))
+        for key, response in tuple(self._by_request.items()):
+            if (response.authority_id, response.signer) == (authority_id, signer):
+                self._forget(key)
 
     def _evict(self) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -15,7 +15,7 @@ from pycryptoutil_protocols.x509 import decode_certificate
 
 from pycryptoutil.authority import store
 from pycryptoutil.authority.certificates import store as certificate_store
-from pycryptoutil.authority.model import RevocationState
+from pycryptoutil.authority.model import RevocationEvent, RevocationState
 from pycryptoutil.authority.ocsp.cache import Key, Presigned, PresignedCache, StatusCache
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.room import Room
@@ -44,6 +44,7 @@ class Responder:
     signer: OcspSigner = field(repr=False)
     until: float  # monotonic: looked up again after this
     expires: datetime  # of the certificate that signs
+    serial: str = ""  # of the same, where it is not the CA's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class OcspService:
         self._responders: dict[str, Responder] = {}
         self.cache = PresignedCache()
         self.statuses = StatusCache()
+        watch.subscribe(self._signer_revoked)  # before the cache, so that nothing is signed by it any more
         watch.subscribe(self.cache.changed)
         watch.subscribe(self.statuses.changed)
 
@@ -93,10 +95,10 @@ class OcspService:
 
         With ``key`` the response is kept for :meth:`cached`, where it may be.
         """
+        generation = self.cache.generation  # before anything is looked at that a revocation changes
         responder = self._responder(public_id)
         request = codec.decode_request(encoded)
         wanted = exchange.serials(request, responder.issuer, self._policy)
-        generation = self.cache.generation
         statuses = self._known_statuses(responder, wanted)
         answer = exchange.answer(request, responder.issuer, statuses, self._clock.now(), self._policy_of(responder))
         der = responder.signer.sign(answer.singles, answer.produced_at, answer.nonce, answer.extensions)
@@ -123,7 +125,8 @@ class OcspService:
             if keys:
                 by_authority.setdefault(keys[0][0], []).append(one)
         for public_id, group in by_authority.items():
-            self._sign_again(self._responder(public_id), group)
+            generation = self.cache.generation
+            self._sign_again(self._responder(public_id), group, generation)
 
     def renew(self) -> None:
         """Renew every delegated responder certificate that is in the last third of its life."""
@@ -153,6 +156,14 @@ class OcspService:
         self.cache.clear()
         self.statuses.changed(None)
 
+    def _signer_revoked(self, events: Sequence[RevocationEvent] | None) -> None:
+        """Sign nothing more with a responder that was revoked; the next question finds another or has one made."""
+        with self._lock:
+            for public_id, responder in tuple(self._responders.items()):
+                mine = (responder.authority_id, responder.serial)
+                if events is None or any((one.authority_id, one.serial) == mine for one in events):
+                    del self._responders[public_id]
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _presigned(
@@ -173,6 +184,7 @@ class OcspService:
             authority_id=responder.authority_id,
             serial=to_hex(serial),
             cert_id=cert_id,
+            signer=responder.serial,
         )
 
     def _policy_of(self, responder: Responder) -> exchange.Policy:
@@ -198,8 +210,7 @@ class OcspService:
             found = certificate_store.states(reader, responder.authority_id, map(to_hex, serials))
         return {int(serial, 16): _status(state) for serial, state in found.items()}
 
-    def _sign_again(self, responder: Responder, group: list[Presigned]) -> None:
-        generation = self.cache.generation
+    def _sign_again(self, responder: Responder, group: list[Presigned], generation: int) -> None:
         statuses = self._statuses(responder, tuple(int(one.serial, 16) for one in group))
         known = [(one, statuses[int(one.serial, 16)]) for one in group if int(one.serial, 16) in statuses]
         singles, produced_at = exchange.presign(
@@ -216,8 +227,11 @@ class OcspService:
         found = self._responders.get(public_id)
         if found is not None and self._clock.monotonic() < found.until and not self._barrier.sealed:
             return found
+        generation = self.cache.generation
         made = self._load(public_id)
         with self._lock:
+            if generation != self.cache.generation:
+                return made  # it may have been revoked meanwhile: the next question looks again
             if len(self._responders) >= _MAX_RESPONDERS:
                 self._responders.clear()
             self._responders[public_id] = made
@@ -233,9 +247,12 @@ class OcspService:
             row = store.authority_by_id(reader, authority_id)
         if row is None:
             raise Fault(FaultKind.NOT_FOUND, f"no CA {authority_id}", "no such responder")
+        left = (row.not_after - self._clock.now()).total_seconds()
+        if left <= 0:  # nobody may answer for it any more (RFC 6960 section 2.3: unauthorized)
+            raise Fault(FaultKind.EXPIRED, f"the CA {row.name} has expired", "the CA has expired")
         certificate = decode_certificate(row.certificate)
         issuer = exchange.Issuer.of(certificate.subject, certificate.spki)
-        until = self._clock.monotonic() + _RELOAD_AFTER
+        until = self._clock.monotonic() + min(_RELOAD_AFTER, left)
         if self._settings.ocsp_signing == "ca":
             own = self._barrier.open_key(row.sealed_key, store.aad(store.AUTHORITY_KEYS, tenant_id, row.id))
             signs = OcspSigner(KeySigner(own, row.signature_algorithm), [])
@@ -243,7 +260,8 @@ class OcspService:
         signer = self._delegated(tenant_id, authority_id)
         key = self._barrier.open_key(signer.sealed_key, store.aad(store.SIGNER_KEYS, tenant_id, signer.id))
         made = OcspSigner(KeySigner(key, signer.signature_algorithm), [signer.certificate])
-        return Responder(tenant_id, authority_id, issuer, made, until, signer.not_after)
+        serial = to_hex(decode_certificate(signer.certificate).serial)
+        return Responder(tenant_id, authority_id, issuer, made, until, signer.not_after, serial)
 
     def _delegated(self, tenant_id: str, authority_id: str) -> store.SignerRow:
         """Return the signer that lives longest, having one made when none is good any more."""

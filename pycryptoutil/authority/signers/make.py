@@ -37,8 +37,15 @@ class Purpose:
     name: str
     profile: Callable[[], Profile]
     title: str
-    algorithm: Callable[[AuthoritySettings], str]
+    algorithm: Callable[[AuthoritySettings, str], str]  # given the CA's own
     days: Callable[[AuthoritySettings], int]
+
+
+def like(ca: str) -> str:
+    """Return the algorithm for a short-lived servant of a CA: of the CA's kind, since its clients know that one."""
+    if ca.startswith("RSA-"):
+        return "RSA-2048"
+    return "EC-P256" if ca.startswith("EC-") else ca
 
 
 def _internal(name: str) -> Callable[[], Profile]:
@@ -56,35 +63,35 @@ PURPOSES: Final = {
             OCSP,
             _built_in("ocsp-responder"),
             "OCSP responder",
-            lambda settings: settings.ocsp_signer_algorithm,
+            lambda settings, ca: settings.ocsp_signer_algorithm or like(ca),
             lambda settings: settings.ocsp_signer_days,
         ),
         Purpose(
             "scep",
             _internal("scep-ra"),
             "SCEP RA",
-            lambda settings: settings.scep_signer_algorithm,
+            lambda settings, _ca: settings.scep_signer_algorithm,
             lambda settings: settings.signer_days,
         ),
         Purpose(
             "cmp",
             _internal("cmp-responder"),
             "CMP responder",
-            lambda settings: settings.signer_algorithm,
+            lambda settings, _ca: settings.signer_algorithm,
             lambda settings: settings.signer_days,
         ),
         Purpose(
             "cmc",
             _internal("cmc-responder"),
             "CMC responder",
-            lambda settings: settings.signer_algorithm,
+            lambda settings, _ca: settings.signer_algorithm,
             lambda settings: settings.signer_days,
         ),
         Purpose(
             "timestamp",
             _built_in("timestamp"),
             "time-stamping",
-            lambda settings: settings.timestamp_signer_algorithm,
+            lambda settings, _ca: settings.timestamp_signer_algorithm,
             lambda settings: settings.timestamp_signer_days,
         ),
     )
@@ -117,7 +124,10 @@ def renew(room: Room, tenant_id: str, authority_id: str, kind: Purpose) -> None:
     with room.database.read(tenant_id) as reader:
         if _is_young(room, trusted(reader, authority_id, kind.name), kind):
             return
-    key = generate(kind.algorithm(room.settings))
+        row = store.authority_by_id(reader, authority_id)
+    if row is None or row.not_after <= room.clock.now():
+        return
+    key = generate(kind.algorithm(room.settings, row.key_algorithm))
     with room.database.unit_of_work(tenant_id) as uow:
         uow.lock(f"signer:{authority_id}:{kind.name}")
         row = store.authority_by_id(uow, authority_id)

@@ -583,3 +583,12 @@ def test_a_sealed_barrier_signs_nothing(world: World) -> None:
     issue_one(world, "a.example.com")
     world.barrier.seal()
     assert refusal(world, IssueOrder(csr=csr("a.example.com"))).kind is FaultKind.SEALED
+
+
+@pytest.mark.parametrize("profile", ["smime-signing", "smime-encryption"])
+def test_mail_of_a_house_s_own_names(shared: World, profile: str) -> None:
+    """A CA of one's own certifies the mailboxes of one's own network, as it does its servers."""
+    request = csr(names=(x509.RFC822Name("ann@mail.example.test"),))
+    issued = shared.service.issue(TENANT, IssueOrder(profile=profile, csr=request), "tester")
+    found = x509.load_der_x509_certificate(issued.der).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert found.value.get_values_for_type(x509.RFC822Name) == ["ann@mail.example.test"]

@@ -7,15 +7,18 @@ from datetime import timedelta
 import pytest
 from cryptography import x509 as cx
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from pycryptoutil_protocols import oids
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.ocsp import codec, response
+from pycryptoutil_protocols.ocsp.failures import error_response
 from pycryptoutil_protocols.ocsp.messages import CertStatus, OcspResponse
 from pycryptoutil_protocols.x509 import decode_certificate, find_extension
 
 from pycryptoutil.authority import IssuedCertificate
 from pycryptoutil.authority.model import RevocationReason
+from pycryptoutil.crypto.policy import check_public_key
 
 from .conftest import House, MakeHouse
 
@@ -27,7 +30,16 @@ def request_for(issued: IssuedCertificate, hash_name: str = "sha1", nonce: bytes
     builder = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, HASHES[hash_name])
     if nonce is not None:
         builder = builder.add_extension(cx.OCSPNonce(nonce), False)
-    return builder.build().public_bytes(__import__("cryptography").hazmat.primitives.serialization.Encoding.DER)
+    return builder.build().public_bytes(Encoding.DER)
+
+
+def request_for_authority(house: House) -> bytes:
+    """Ask the root about the issuing CA."""
+    root, issuing = (house.service.authority("7e" * 16, name).certificate for name in ("root", "issuing"))
+    builder = ocsp.OCSPRequestBuilder().add_certificate(
+        cx.load_der_x509_certificate(issuing), cx.load_der_x509_certificate(root), hashes.SHA1()
+    )
+    return builder.build().public_bytes(Encoding.DER)
 
 
 def ask(house: House, issued: IssuedCertificate, **options: object) -> OcspResponse:
@@ -273,19 +285,93 @@ def test_statuses_in_memory_end_with_a_change_and_with_a_watch_that_stops(house:
     assert decoded(replica, der).singles[0].status is CertStatus.REVOKED
 
 
+def signer_of(answer: OcspResponse) -> str:
+    return f"{decode_certificate(answer.certificates[0]).serial:x}"
+
+
 def test_a_revoked_signer_signs_no_more(house: House) -> None:
     issued = house.issue()
-
-    def signer() -> str:
-        return f"{decode_certificate(ask(house, issued).certificates[0]).serial:x}"
-
-    first = signer()
+    first = signer_of(ask(house, issued))
+    house.watch.poll()
     house.revoke(first)
-    house.clock.advance(61)  # a responder is looked up again after a minute
-    second = signer()
+    house.watch.poll()
+    second = signer_of(ask(house, issued))  # at once, and not when the responder is looked up again
     assert second != first
     house.ocsp.renew()
-    assert signer() == second
+    assert signer_of(ask(house, issued)) == second
+
+
+def test_what_a_revoked_signer_signed_ahead_is_dropped_everywhere_at_once(house: House, make_house: MakeHouse) -> None:
+    replica = make_house()
+    issued, other = house.issue(), house.issue("b.example.test")
+    keys = {name: ("issuing", request_for(one)) for name, one in (("a", issued), ("b", other))}
+    for one in (house, replica):
+        one.watch.poll()
+        for key in keys.values():
+            one.ocsp.respond("issuing", key[1], key)
+            assert one.ocsp.cached(key) is not None
+    root = ("root", request_for_authority(house))
+    replica.ocsp.respond("root", root[1], root)
+    revoked = signer_of(ask(replica, issued))
+    house.revoke(revoked)
+    replica.watch.poll()
+    assert [replica.ocsp.cached(key) for key in keys.values()] == [None, None]
+    assert replica.ocsp.cached(root) is not None  # another CA's answers stay
+    replica.ocsp.refresh()
+    found = replica.ocsp.respond("issuing", keys["a"][1], keys["a"])
+    assert signer_of(decoded(replica, found.der)) != revoked
+    kept = replica.ocsp.cached(keys["a"])
+    assert kept is not None
+    assert kept.der == found.der
+
+
+def test_an_older_signer_s_answers_go_with_it_too(house: House) -> None:
+    """The responder has a newer one by then; what the older one signed is still kept."""
+    issued = house.issue()
+    key = ("issuing", request_for(issued))
+    house.watch.poll()
+    house.ocsp.respond("issuing", key[1], key)
+    older = signer_of(ask(house, issued))
+    house.clock.advance(10 * 86400)
+    house.ocsp.renew()
+    house.watch.poll()
+    fresh = ("issuing", request_for(issued))
+    assert signer_of(decoded(house, house.ocsp.respond("issuing", fresh[1], fresh).der)) != older
+    assert house.ocsp.cached(fresh) is not None
+    house.revoke(older)
+    house.watch.poll()
+    assert house.ocsp.cached(fresh) is not None  # the newer one's answers stay
+
+
+def test_an_expired_ca_is_answered_for_by_nobody(make_house: MakeHouse) -> None:
+    house = make_house(issuing_days=30)
+    issued = house.issue()
+    ask(house, issued)
+    house.clock.advance(31 * 86400)
+    house.watch.poll()
+    house.ocsp.renew()
+    with pytest.raises(Fault) as caught:
+        house.ocsp.respond("issuing", request_for(issued))
+    assert caught.value.kind is FaultKind.EXPIRED
+    assert error_response(caught.value) == b"\x30\x03\x0a\x01\x06"  # unauthorized
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "signer"),
+    [("RSA-3072", "RSA-2048"), ("EC-P384", "EC-P256"), ("Ed25519", "Ed25519"), ("ML-DSA-65", "ML-DSA-65")],
+)
+def test_the_signer_is_of_its_ca_s_kind(make_house: MakeHouse, algorithm: str, signer: str) -> None:
+    house = make_house(root_algorithm=algorithm, issuing_algorithm=algorithm)
+    found = house.ocsp.respond("issuing", request_for(house.issue()))
+    certificate = response.decode_response(found.der).certificates[0]
+    assert check_public_key(decode_certificate(certificate).spki).algorithm == signer
+
+
+def test_the_signer_s_kind_can_be_configured(make_house: MakeHouse) -> None:
+    house = make_house(root_algorithm="ML-DSA-44", issuing_algorithm="ML-DSA-44", ocsp_signer_algorithm="EC-P384")
+    found = house.ocsp.respond("issuing", request_for(house.issue()))
+    certificate = response.decode_response(found.der).certificates[0]
+    assert check_public_key(decode_certificate(certificate).spki).algorithm == "EC-P384"
 
 
 def test_no_response_outlives_the_certificate_that_signs_it(make_house: MakeHouse) -> None:
