@@ -380,13 +380,23 @@ def test_pkcs1_transport_to_who_asks_for_it(core_key: PrivateKey) -> None:
     assert cms.decrypt(enveloped, info, cms.unwrap_with(core_key, allow_pkcs1=True)) == CONTENT
 
 
-def test_triple_des_only_on_request(core_key: PrivateKey) -> None:
+@pytest.mark.parametrize("cipher", cms.LEGACY_CIPHERS)
+def test_triple_des_and_des_only_on_request(core_key: PrivateKey, cipher: str) -> None:
     recipient = cms.recipient_for_key(core_key.public_spki, key_identifier=b"kid", pkcs1=True)
-    encoded = cms.encrypt(oids.DATA, CONTENT, (recipient,), cipher=cms.LEGACY_CIPHER)
+    encoded = cms.encrypt(oids.DATA, CONTENT, (recipient,), cipher=cipher)
     fault(FaultKind.BAD_ALGORITHM, cms.decode_enveloped, encoded)
     enveloped = cms.decode_enveloped(encoded, legacy=True)
     unwrap = cms.unwrap_with(core_key, allow_pkcs1=True)
     assert cms.decrypt(enveloped, enveloped.recipients[0], unwrap) == CONTENT
+
+
+def test_des_keys_are_too_short_to_wrap() -> None:
+    for recipient in (
+        cms.recipient_for_key(material.spki(material.private_key("EC-P256")), key_identifier=b"k"),
+        cms.KeyEncryptionKey(bytes(32), b"k"),
+        cms.Password(PASSWORD),
+    ):
+        fault(FaultKind.BAD_ALGORITHM, cms.encrypt, oids.DATA, CONTENT, (recipient,), cipher="des-cbc")
 
 
 # who it is for

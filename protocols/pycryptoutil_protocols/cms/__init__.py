@@ -25,7 +25,7 @@ from .content import (
 from .digests import check_digest, decode_digest
 from .enveloped import (
     CIPHERS,
-    LEGACY_CIPHER,
+    LEGACY_CIPHERS,
     Enveloped,
     RecipientInfo,
     RecipientKind,
@@ -71,7 +71,7 @@ from .unwrapping import (
 
 __all__ = [
     "CIPHERS",
-    "LEGACY_CIPHER",
+    "LEGACY_CIPHERS",
     "MAX_CMS",
     "MAX_DEPTH",
     "Attribute",

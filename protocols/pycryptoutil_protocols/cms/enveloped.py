@@ -32,8 +32,8 @@ CIPHERS = {
     "aes-256-gcm": (oids.AES_256_GCM, 32),
 }
 CIPHER_NAMES = {oid: name for name, (oid, _) in CIPHERS.items()}
-LEGACY_CIPHER = "des-ede3-cbc"
-_LEGACY_SIZE = 24
+LEGACY_CIPHERS = {"des-ede3-cbc": (oids.DES_EDE3_CBC, 24), "des-cbc": (oids.DES_CBC, 8)}
+_LEGACY_NAMES = {oid: name for name, (oid, _) in LEGACY_CIPHERS.items()}
 TAG_LENGTH = 16
 _MAX_RECIPIENTS = 32
 _MAX_KEY_LENGTH = 64
@@ -83,7 +83,7 @@ class Enveloped:
 def decode_enveloped(encoded: bytes, *, legacy: bool = False) -> Enveloped:
     """Decode a ContentInfo of EnvelopedData or AuthEnvelopedData; recipients of other kinds are skipped.
 
-    ``legacy`` reads three-key Triple DES too: only from a peer that is known to have nothing else.
+    ``legacy`` reads Triple DES and DES too: only from a peer that is known to have nothing else.
     """
     kind, element = split_content_info(encoded)
     if kind not in (oids.ENVELOPED_DATA, oids.AUTH_ENVELOPED_DATA):
@@ -137,11 +137,11 @@ def _decode_cipher(element: Element, legacy: bool) -> tuple[str, bytes, int]:
     """Return (name, initialisation vector or nonce, octets of the key)."""
     oid, parameters = split_algorithm(element)
     cipher = CIPHER_NAMES.get(oid)
-    if legacy and oid == oids.DES_EDE3_CBC and parameters is not None:
+    if legacy and oid in _LEGACY_NAMES and parameters is not None:
         vector = parameters.octets()
         if len(vector) != 8:
             raise der.malformed("initialisation vector")
-        return LEGACY_CIPHER, vector, _LEGACY_SIZE
+        return _LEGACY_NAMES[oid], vector, LEGACY_CIPHERS[_LEGACY_NAMES[oid]][1]
     if cipher is None or parameters is None:
         raise bad_algorithm(f"content cipher {oid}")
     size = CIPHERS[cipher][1]
@@ -285,7 +285,7 @@ def _decode_other(element: Element) -> tuple[RecipientInfo, ...]:
 def decrypt(enveloped: Enveloped, recipient: RecipientInfo, unwrap: Callable[[RecipientInfo], bytes]) -> bytes:
     """Return the content; ``unwrap`` gives the content key of the chosen recipient. Fault(MALFORMED) if it fails."""
     key = unwrap(recipient)
-    if len(key) != (_LEGACY_SIZE if enveloped.cipher == LEGACY_CIPHER else CIPHERS[enveloped.cipher][1]):
+    if len(key) != (CIPHERS | LEGACY_CIPHERS)[enveloped.cipher][1]:
         raise cannot_decrypt("content key of a wrong size")
     if enveloped.tag:
         try:
@@ -293,14 +293,20 @@ def decrypt(enveloped: Enveloped, recipient: RecipientInfo, unwrap: Callable[[Re
             return AESGCM(key).decrypt(enveloped.vector, sealed, enveloped.authenticated_attributes or None)
         except InvalidTag:
             raise cannot_decrypt("GCM tag") from None
-    cipher = TripleDES(key) if enveloped.cipher == LEGACY_CIPHER else algorithms.AES(key)
-    decryptor = Cipher(cipher, modes.CBC(enveloped.vector)).decryptor()
+    decryptor = Cipher(block_cipher(enveloped.cipher, key), modes.CBC(enveloped.vector)).decryptor()
     unpadder = padding.PKCS7(8 * len(enveloped.vector)).unpadder()
     try:
         padded = decryptor.update(enveloped.encrypted) + decryptor.finalize()
         return unpadder.update(padded) + unpadder.finalize()
     except ValueError:
         raise cannot_decrypt("CBC length or padding") from None
+
+
+def block_cipher(name: str, key: bytes) -> algorithms.AES | TripleDES:
+    """Return the block cipher of a CBC cipher's name; DES is Triple DES with one key."""
+    if name in LEGACY_CIPHERS:
+        return TripleDES(key * 3 if name == "des-cbc" else key)
+    return algorithms.AES(key)
 
 
 def recipient_of(enveloped: Enveloped, certificate: Certificate) -> RecipientInfo:

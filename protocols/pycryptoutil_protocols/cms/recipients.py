@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives import hashes, padding, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, mlkem, rsa, x25519
 from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 
@@ -28,7 +27,7 @@ from pycryptoutil_protocols.der import Element
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from .content import content_info
-from .enveloped import CIPHER_NAMES, CIPHERS, LEGACY_CIPHER, TAG_LENGTH
+from .enveloped import CIPHER_NAMES, CIPHERS, LEGACY_CIPHERS, TAG_LENGTH, block_cipher
 from .keywrap import (
     WRAP_OIDS,
     agreed_key,
@@ -41,6 +40,7 @@ from .keywrap import (
 )
 
 KEMS = {oids.ML_KEM_512: 16, oids.ML_KEM_768: 32, oids.ML_KEM_1024: 32}  # octets of the key that wraps (RFC 9936)
+_SMALLEST_WRAPPED = 16  # octets that AES key wrap needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +146,17 @@ def encrypt(
 ) -> bytes:
     """DER ContentInfo of EnvelopedData, or of AuthEnvelopedData for a GCM cipher; ``bare`` without ContentInfo.
 
-    ``des-ede3-cbc`` is written too, for a client that is known to have nothing else.
+    ``des-ede3-cbc`` and ``des-cbc`` are written too, for a client that is known to have nothing else.
     """
-    oid, size = (oids.DES_EDE3_CBC, 24) if cipher == LEGACY_CIPHER else CIPHERS[cipher]
+    oid, size = (CIPHERS | LEGACY_CIPHERS)[cipher]
+    if size < _SMALLEST_WRAPPED and not all(isinstance(one, KeyTransport) for one in recipients):
+        raise Fault(FaultKind.BAD_ALGORITHM, f"AES key wrap of a key for {cipher}", "the cipher is not supported")
     key = os.urandom(size)
     infos = der.set_of(_recipient_info(recipient, key) for recipient in recipients)
     if cipher.endswith("-gcm"):
         body = _authenticated(content_type, content, oid, key, infos)
         return body if bare else content_info(oids.AUTH_ENVELOPED_DATA, body)
-    chosen = TripleDES(key) if cipher == LEGACY_CIPHER else algorithms.AES(key)
+    chosen = block_cipher(cipher, key)
     vector = os.urandom(chosen.block_size // 8)
     padder = padding.PKCS7(chosen.block_size).padder()
     encryptor = Cipher(chosen, modes.CBC(vector)).encryptor()

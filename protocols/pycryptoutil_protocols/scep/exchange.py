@@ -61,7 +61,7 @@ def open_request(message: PkiMessage, readers: Sequence[Reader], rules: Rules, n
     body = _body(kind, content)
     if isinstance(body, EnrolRequest):
         _check_key(body, certificate)
-    old = envelope.cipher == cms.LEGACY_CIPHER or message.signer.digest_algorithm in _LEGACY_DIGESTS
+    old = envelope.cipher in cms.LEGACY_CIPHERS or message.signer.digest_algorithm in _LEGACY_DIGESTS
     requester = Requester(
         certificate=certificate,
         cipher=envelope.cipher,

@@ -98,7 +98,7 @@ class Requester:
     cipher: str  # as it encrypted to us
     oaep: bool
     digest: str
-    legacy: bool  # anything in the request was Triple DES, SHA-1 or MD5
+    legacy: bool  # anything in the request was DES, Triple DES, SHA-1 or MD5
 
 
 @dataclass(frozen=True, slots=True)
