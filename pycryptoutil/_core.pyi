@@ -4,18 +4,27 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Self, final
 
+from pycryptoutil.errors import CoreError
+
 __all__ = [
     "BUILD_DIGEST",
     "FIPS",
     "CertificateSigner",
+    "JweDecrypter",
+    "JweEncrypter",
+    "JwsSigner",
+    "JwsVerifier",
     "OcspSigner",
     "PrivateKey",
     "PublicKey",
+    "SecretKey",
     "SymmetricKey",
     "aead_decrypt",
     "aead_encrypt",
     "aes_kw_unwrap",
     "aes_kw_wrap",
+    "base64url_decode",
+    "base64url_encode",
     "bench_sha256",
     "bench_sign_loop",
     "build_crl",
@@ -25,6 +34,9 @@ __all__ = [
     "encode_crl_entries",
     "hkdf",
     "hmac",
+    "jwe_encrypt_json",
+    "jws_inspect",
+    "kmac256",
     "shamir_combine",
     "shamir_split",
 ]
@@ -97,9 +109,93 @@ class SymmetricKey:
         """algorithm: sha256 | sha384 | sha512"""
     def export(self) -> bytes: ...
 
+@final
+class SecretKey:
+    """1 to 1024 octets in Rust, zeroised; repr shows the length only."""
+    @staticmethod
+    def generate(length: int) -> SecretKey: ...
+    @staticmethod
+    def from_bytes(key: bytes) -> SecretKey: ...
+    def __len__(self) -> int: ...
+    def export(self) -> bytes: ...
+    def equals(self, other: SecretKey) -> bool:
+        """In constant time."""
+    def hmac(self, algorithm: str, data: bytes) -> bytes: ...
+    def derive(self, algorithm: str, salt: bytes, info: bytes, length: int) -> SecretKey:
+        """HKDF with sha256 | sha384 | sha512 to a key that stays in Rust."""
+    def encrypt(self, plaintext: bytes, aad: bytes) -> bytes:
+        """AES-GCM by the key's length, random 96-bit nonce: nonce || ciphertext || tag."""
+    def decrypt(self, sealed: bytes, aad: bytes) -> bytes: ...
+    def wrap(self, secret: bytes) -> bytes:
+        """AES-KW, RFC 3394."""
+    def unwrap(self, wrapped: bytes) -> bytes: ...
+    def thumbprint(self) -> bytes:
+        """SHA-256 of RFC 7638 section 3.2, 32 octets."""
+    def seal(self, key: SymmetricKey, aad: bytes) -> bytes: ...
+    @staticmethod
+    def unseal(key: SymmetricKey, sealed: bytes, aad: bytes) -> SecretKey: ...
+
+@final
+class JwsSigner:
+    """Signs with one key under one protected header (JSON, whole), which is encoded once. alg must be the header's."""
+    def __new__(cls, key: PrivateKey | SecretKey, alg: str, header: bytes) -> Self: ...
+    def sign(self, payload: bytes, detached: bool = False) -> str: ...
+    def sign_many(self, payloads: Sequence[bytes], detached: bool = False) -> list[str | CoreError]:
+        """On every core, the GIL released once; a failure stands in the list."""
+    def part(self, payload: bytes) -> tuple[str, str]:
+        """Protected header and signature, encoded, for a JSON serialisation."""
+
+@final
+class JwsVerifier:
+    """A ring of (key, alg, kid); a key serves its alg only, whatever a header says."""
+    def __new__(cls, keys: Sequence[tuple[PublicKey | SecretKey, str, str | None]]) -> Self: ...
+    def verify(self, token: str | bytes, payload: bytes | None = None) -> tuple[int, bytes, bytes]:
+        """Index of the key, protected header JSON, payload; with a detached payload that is b"" here."""
+    def verify_many(self, tokens: Sequence[str | bytes]) -> list[tuple[int, bytes, bytes] | CoreError]: ...
+    def verify_json(
+        self, text: str | bytes, payload: bytes | None = None
+    ) -> tuple[bytes, list[tuple[int, bytes] | CoreError]]:
+        """The payload, and for each signature the key's index and the header's parameters, or why not."""
+
+def jws_inspect(text: str | bytes, payload: bytes | None = None) -> tuple[bytes, list[tuple[bytes, bytes, bytes]]]:
+    """Payload and (header JSON, signing input, signature) of each signature: every check but the signature's."""
+
+@final
+class JweEncrypter:
+    """Encrypts to one recipient; header is the protected header's JSON without what each message adds."""
+    def __new__(cls, key: PublicKey | SecretKey, alg: str, header: bytes) -> Self: ...
+    def encrypt(self, plaintext: bytes) -> str: ...
+    def encrypt_many(self, plaintexts: Sequence[bytes]) -> list[str | CoreError]: ...
+
+def jwe_encrypt_json(
+    recipients: Sequence[tuple[PublicKey | SecretKey, str, bytes]],
+    protected: bytes,
+    unprotected: bytes,
+    aad: bytes | None,
+    plaintext: bytes,
+    flattened: bool,
+) -> str:
+    """recipients: (key, alg, its header JSON); enc stands in protected."""
+
+@final
+class JweDecrypter:
+    """A ring of (key, alg, kid), and the content encryptions that are accepted."""
+    def __new__(cls, keys: Sequence[tuple[PrivateKey | SecretKey, str, str | None]], encs: Sequence[str]) -> Self: ...
+    def decrypt(self, token: str | bytes) -> tuple[int, bytes, bytes]: ...
+    def decrypt_many(self, tokens: Sequence[str | bytes]) -> list[tuple[int, bytes, bytes] | CoreError]: ...
+    def decrypt_json(self, text: str | bytes) -> tuple[int, int, bytes, bytes, bytes | None]:
+        """Index of the key, of the recipient, header parameters, plaintext, additional authenticated data."""
+
+def base64url_encode(data: bytes) -> str: ...
+def base64url_decode(text: str | bytes) -> bytes:
+    """Only the canonical form without padding."""
+
+def kmac256(key: bytes, data: bytes, length: int) -> bytes:
+    """NIST SP 800-185 with an empty customization string."""
+
 def aead_encrypt(
     algorithm: str, key: bytes, nonce: bytes, plaintext: bytes, aad: bytes
-) -> bytes: ...  # aes-128-gcm aes-192-gcm aes-256-gcm
+) -> bytes: ...  # aes-128|192|256-gcm, aes-128-cbc-hmac-sha256 aes-192-cbc-hmac-sha384 aes-256-cbc-hmac-sha512
 def aead_decrypt(algorithm: str, key: bytes, nonce: bytes, ciphertext: bytes, aad: bytes) -> bytes: ...
 def aes_kw_wrap(kek: bytes, key: bytes) -> bytes: ...
 def aes_kw_unwrap(kek: bytes, wrapped: bytes) -> bytes: ...

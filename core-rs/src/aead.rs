@@ -1,4 +1,4 @@
-//! AES-GCM, AES key wrap, and the 256-bit key that seals with them.
+//! AES-GCM, AES-CBC with HMAC, AES key wrap, and the 256-bit key that seals with them.
 
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
@@ -8,6 +8,8 @@ use aws_lc_rs::key_wrap::{AES_128 as KW_128, AES_256 as KW_256, AesKek, KeyWrap}
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{CoreError, Result};
+use crate::jose::algorithms::Enc;
+use crate::jose::content::ContentKey;
 use crate::kdf;
 
 const TAG_LEN: usize = 16;
@@ -34,8 +36,24 @@ fn nonce(bytes: &[u8]) -> Result<Nonce> {
     Nonce::try_assume_unique_for_key(bytes).map_err(|_| CoreError::invalid("AEAD: the nonce has 12 octets"))
 }
 
-/// Ciphertext followed by a 128-bit tag. The caller must never repeat a nonce under one key.
+/// The composite AEADs of RFC 7518 section 5.2, by their names.
+fn composite(name: &str) -> Option<Enc> {
+    match name {
+        "aes-128-cbc-hmac-sha256" => Some(Enc::A128CbcHs256),
+        "aes-192-cbc-hmac-sha384" => Some(Enc::A192CbcHs384),
+        "aes-256-cbc-hmac-sha512" => Some(Enc::A256CbcHs512),
+        _ => None,
+    }
+}
+
+/// Ciphertext followed by the tag. The caller must never repeat a nonce under one key.
 pub fn encrypt(name: &str, secret: &[u8], iv: &[u8], plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>> {
+    if let Some(enc) = composite(name) {
+        let mut out = plaintext.to_vec();
+        let tag = ContentKey::new(enc, secret)?.seal(iv, aad, &mut out)?;
+        out.extend_from_slice(tag.as_ref());
+        return Ok(out);
+    }
     let key = key(name, secret)?;
     let mut out = Vec::with_capacity(plaintext.len() + TAG_LEN);
     out.extend_from_slice(plaintext);
@@ -44,6 +62,11 @@ pub fn encrypt(name: &str, secret: &[u8], iv: &[u8], plaintext: &[u8], aad: &[u8
 }
 
 pub fn decrypt(name: &str, secret: &[u8], iv: &[u8], ciphertext: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    if let Some(enc) = composite(name) {
+        let at = ciphertext.len().checked_sub(enc.tag_len()).ok_or_else(short)?;
+        let (body, tag) = ciphertext.split_at_checked(at).ok_or_else(short)?;
+        return ContentKey::new(enc, secret)?.open(iv, aad, body.to_vec(), tag);
+    }
     open(&key(name, secret)?, iv, ciphertext, aad)
 }
 

@@ -8,6 +8,7 @@ pub mod crl;
 pub mod crl_file;
 pub mod der;
 pub mod error;
+pub mod jose;
 pub mod kdf;
 pub mod keys;
 pub mod ml_kem;

@@ -76,7 +76,16 @@ class Hash(enum.StrEnum):
 IDENTIFIER_HASHES: Final = frozenset({"sha1", "sha256", "sha384", "sha512"})
 """Hashes that may name a thing without protecting it: OCSP CertID and ResponderID, key identifiers."""
 
-AEADS: Final = frozenset({"aes-128-gcm", "aes-192-gcm", "aes-256-gcm"})
+AEADS: Final = frozenset(
+    {
+        "aes-128-gcm",
+        "aes-192-gcm",
+        "aes-256-gcm",
+        "aes-128-cbc-hmac-sha256",
+        "aes-192-cbc-hmac-sha384",
+        "aes-256-cbc-hmac-sha512",
+    }
+)
 
 RSA_PADDINGS: Final = frozenset({"oaep-sha1", "oaep-sha256", "oaep-sha384", "oaep-sha512", "pkcs1"})
 """RSA encryption. SHA-1 and PKCS #1 v1.5 are for CMS and SCEP peers that know nothing else; JOSE refuses both."""

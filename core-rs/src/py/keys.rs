@@ -90,7 +90,7 @@ impl PrivateKey {
 
 /// A public key.
 #[pyclass(frozen, module = "pycryptoutil._core")]
-pub struct PublicKey(keys::PublicKey);
+pub struct PublicKey(pub keys::PublicKey);
 
 #[pymethods]
 impl PublicKey {

@@ -3,7 +3,9 @@
 mod bench;
 mod crl;
 mod error;
+mod jose;
 mod keys;
+mod secret;
 mod signers;
 mod symmetric;
 
@@ -15,7 +17,14 @@ mod _core {
     #[pymodule_export]
     use super::crl::{build_crl, build_crl_file, check_crl_entries, encode_crl_entries};
     #[pymodule_export]
+    use super::jose::{
+        JweDecrypter, JweEncrypter, JwsSigner, JwsVerifier, base64url_decode, base64url_encode, jwe_encrypt_json,
+        jws_inspect, kmac256,
+    };
+    #[pymodule_export]
     use super::keys::{PrivateKey, PublicKey};
+    #[pymodule_export]
+    use super::secret::SecretKey;
     #[pymodule_export]
     use super::signers::{CertificateSigner, OcspSigner};
     #[pymodule_export]
