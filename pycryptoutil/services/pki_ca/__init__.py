@@ -7,6 +7,8 @@ from pycryptoutil.authority.revocation_status import POLL_INTERVAL
 from pycryptoutil.authority.store import SEALED_COLUMNS
 from pycryptoutil.service.definition import BackgroundTask, ReadinessCheck, ServiceDefinition
 from pycryptoutil.services.pki_ca.certificates import routes as certificate_routes
+from pycryptoutil.services.pki_ca.cmp import handlers as cmp_handlers
+from pycryptoutil.services.pki_ca.cmp import routes as cmp_routes
 from pycryptoutil.services.pki_ca.distribution import routes as distribution_routes
 from pycryptoutil.services.pki_ca.est import routes as est_routes
 from pycryptoutil.services.pki_ca.ocsp import routes as ocsp_routes
@@ -32,6 +34,7 @@ SERVICE = ServiceDefinition(
         *ocsp_routes.ROUTES,
         *distribution_routes.ROUTES,
         *tsa_routes.ROUTES,
+        *cmp_routes.ROUTES,
     ),
     build=build,
     settings=PkiCaSettings,
@@ -43,6 +46,7 @@ SERVICE = ServiceDefinition(
         BackgroundTask("ocsp-signers", 300.0, lambda state: state.ocsp.renew(), every_worker=False),
         BackgroundTask("signers", 300.0, lambda state: state.authority.signers.renew(), every_worker=False),
         BackgroundTask("crl", TICK, lambda state: state.crl.tick()),
+        BackgroundTask("cmp", 5.0, cmp_handlers.expire),
         BackgroundTask("upkeep", 600.0, lambda state: state.authority.maintain(), every_worker=False),
     ),
     readiness=(ReadinessCheck("authority", lambda state: state.authority.ready()),),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from pycryptoutil.authority import AuthoritySettings
+from pycryptoutil.services.pki_ca.cmp.settings import CmpSettings
 from pycryptoutil.services.pki_ca.tsa.settings import TsaSettings
 
 
 class PkiCaSettings(AuthoritySettings):
     """The CA's settings, with a section for each protocol that has its own (``<protocol>/settings.py``)."""
 
+    cmp: CmpSettings = Field(default_factory=CmpSettings)
     tsa: TsaSettings = Field(default_factory=TsaSettings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pycryptoutil.authority import CertificateAuthorityService, DistributionUrls
+from pycryptoutil.authority.cmp import CmpService
 from pycryptoutil.authority.crl import CrlService
 from pycryptoutil.authority.ocsp import OcspService
 from pycryptoutil.authority.revocation_status import RevocationWatch
@@ -29,6 +30,7 @@ class State:
     key_protector: KeyProtector
     ssh: SshService
     tsa: TimestampService | None  # None: not offered
+    cmp: CmpService | None
 
 
 def build(resources: Resources) -> State:
@@ -43,14 +45,16 @@ def build(resources: Resources) -> State:
     watch = RevocationWatch(database, clock)
     protector = KeyProtector(authority, clock)
     room = authority.room
+    crls = CrlService(room, watch)
     return State(
         authority,
         OcspService(room, watch),
-        CrlService(room, watch),
+        crls,
         watch,
         clock,
         settings,
         protector,
         SshService(room),
         TimestampService(room, authority.signers, settings.tsa.rules()) if settings.tsa.enabled else None,
+        CmpService(authority, crls, settings.cmp.rules(), clock) if settings.cmp.enabled else None,
     )

@@ -51,10 +51,14 @@ def serve(office: Office, message: PKIMessage) -> Answer:
         header.check_version(message.header)
         header.check_identifiers(message.header)
         header.check_recipient(message.header, office.names)
-        record = office.recall((message.header.transaction_id or b"").hex())
+        nested = message.kind is BodyType.NESTED  # an envelope: the transactions are those of what is in it
+        record = None if nested else office.recall((message.header.transaction_id or b"").hex())
         requester = office.authenticate(message, record)
         header.check_time(message.header, office.policy, now)
-        return Answer(_transact(Visit(office, message, requester, now), record))
+        visit = Visit(office, message, requester, now)
+        if nested:
+            return Answer(nesting.answer(visit, lambda inner: serve(office, inner).encoded))
+        return Answer(_transact(visit, record))
     except Fault as fault:
         return _refuse(office, message.header, requester, fault)
 
@@ -79,7 +83,7 @@ def _transact(visit: Visit, record: Record | None) -> bytes:
     if record is None:
         if kind not in INITIAL:
             raise refusal(PKIFailureInfo.BAD_REQUEST, "there is no such transaction, or it may not begin so")
-        if visit.message.header.recipient_nonce is not None and kind is not BodyType.NESTED:
+        if visit.message.header.recipient_nonce is not None:
             raise refusal(PKIFailureInfo.BAD_RECIPIENT_NONCE, "the first message of a transaction has no recipNonce")
         return _begin(visit, None)
     _check_owner(visit, record)
@@ -157,8 +161,6 @@ _AT_ONCE: Mapping[BodyType, Callable[[Visit], Reply]] = {
 
 def _at_once(visit: Visit, keyed: Record | None) -> bytes:
     """Serve what changes nothing, and so need not be remembered."""
-    if visit.message.kind is BodyType.NESTED:
-        return nesting.answer(visit, lambda inner: serve(visit.office, inner).encoded)
     if visit.message.kind is BodyType.GENM and informing.wants_key(visit.message):
         reply, secret = informing.make_key(visit)
         memory = replace(_memory(visit), secret=secret)
