@@ -2,6 +2,10 @@
 
 The EnvelopedData holds a SignedData of an AsymmetricKeyPackage with one key. The signer's certificate has the extended
 key usage id-kp-cmKGA, unless it is the CA's own.
+
+OpenSSL 3.5 speaks a dialect: its client asks under CMP version 2, although EnvelopedData needs version 3, and can read
+the key only if no AsymmetricKeyPackage is around it (``d2i_PrivateKey``); its server says id-data for every content
+type. ``wrap`` writes that form when ``package`` is false, ``unwrap`` reads both.
 """
 
 from __future__ import annotations
@@ -21,22 +25,35 @@ _V2 = 1
 
 def with_public_key(pkcs8: bytes, spki: bytes) -> bytes:
     """Return a PKCS#8 key as OneAsymmetricKey version 2, with its public key (RFC 5958 section 2)."""
-    reader = der.read_sequence(pkcs8)
-    reader.take(der.INTEGER, "version")
+    algorithm, key, attributes = _parts(pkcs8)
+    bits = b"\x00" + algorithms.key_info(spki).key
+    return der.sequence(der.integer(_V2), algorithm, key, attributes, der.implicit(1, bits))
+
+
+def without_public_key(one_asymmetric_key: bytes) -> bytes:
+    """Return a key as PKCS#8 version 1 (RFC 5208), which every library can read."""
+    algorithm, key, attributes = _parts(one_asymmetric_key)
+    return der.sequence(der.integer(0), algorithm, key, attributes)
+
+
+def _parts(encoded: bytes) -> tuple[bytes, bytes, bytes]:
+    reader = der.read_sequence(encoded)
+    if reader.take(der.INTEGER, "version").integer() not in (0, _V2):
+        raise Fault(FaultKind.UNSUPPORTED, "OneAsymmetricKey version", "this version is not supported")
     algorithm, key = reader.take(der.SEQUENCE, "algorithm"), reader.take(der.OCTET_STRING, "privateKey")
     attributes = reader.optional(der.context(0))
     reader.optional(der.context(1, constructed=False))
     reader.end("OneAsymmetricKey")
-    bits = b"\x00" + algorithms.key_info(spki).key
-    kept = attributes.encoded if attributes else b""
-    return der.sequence(der.integer(_V2), algorithm.encoded, key.encoded, kept, der.implicit(1, bits))
+    return algorithm.encoded, key.encoded, attributes.encoded if attributes else b""
 
 
-def wrap(pkcs8: bytes, recipient: cms.Recipient, signer: Signer, certificates: Sequence[bytes]) -> EncryptedKey:
+def wrap(
+    pkcs8: bytes, recipient: cms.Recipient, signer: Signer, certificates: Sequence[bytes], *, package: bool = True
+) -> EncryptedKey:
     """Sign a key and encrypt it; ``certificates`` are the signer's and its chain."""
     signed = cms.build_signed_data(
         oids.ASYMMETRIC_KEY_PACKAGE,
-        der.sequence(pkcs8),
+        der.sequence(pkcs8) if package else pkcs8,
         signer,
         certificates[0],
         certificates=certificates,
@@ -46,25 +63,33 @@ def wrap(pkcs8: bytes, recipient: cms.Recipient, signer: Signer, certificates: S
     return encrypted.seal(oids.SIGNED_DATA, signed, (recipient,))
 
 
-def unwrap(key: EncryptedKey, opener: Decryptor | bytes) -> tuple[bytes, Certificate, tuple[bytes, ...]]:
-    """Return (PKCS#8, the signer's certificate, all certificates) of a key; ``opener`` is a key or a password.
+def unwrap(
+    key: EncryptedKey, opener: Decryptor | bytes, *, allow_pkcs1: bool = False
+) -> tuple[bytes, Certificate, tuple[bytes, ...]]:
+    """Return (PKCS#8 version 1, the signer's certificate, all certificates) of a key; ``opener`` is a key or a password.
 
     The signature is checked; that the signer may make keys is for ``check_maker`` and a chain check.
     """
     if isinstance(opener, bytes):
         kind, content = encrypted.unseal_by_password(key, opener)
     else:
-        kind, content = encrypted.unseal(key, opener)
-    if kind != oids.SIGNED_DATA:
+        kind, content = encrypted.unseal(key, opener, allow_pkcs1=allow_pkcs1)
+    if kind not in (oids.SIGNED_DATA, oids.DATA):
         raise Fault(FaultKind.MALFORMED, f"content type {kind}", "the private key is not signed")
     signed = cms.decode_signed_data(content, bare=True)
     (maker, *_) = cms.verify_signed_data(signed)
-    if signed.content_type != oids.ASYMMETRIC_KEY_PACKAGE or signed.content is None:
+    if signed.content_type not in (oids.ASYMMETRIC_KEY_PACKAGE, oids.DATA) or signed.content is None:
         raise der.malformed("not an AsymmetricKeyPackage")
-    found = der.split_sequence(signed.content)
+    return without_public_key(_only_key(signed.content)), maker, signed.certificates
+
+
+def _only_key(content: bytes) -> bytes:
+    found = der.read(content).expect(der.SEQUENCE, "AsymmetricKeyPackage").children()
+    if found and found[0].tag == der.INTEGER:  # a key that nothing is around
+        return content
     if len(found) != 1:
         raise der.malformed("not exactly one key")
-    return found[0], maker, signed.certificates
+    return found[0].encoded
 
 
 def check_maker(maker: Certificate, issuers: Sequence[bytes]) -> None:

@@ -27,15 +27,16 @@ def seal(content_type: str, content: bytes, recipients: Sequence[cms.Recipient])
     return EncryptedKey(enveloped=cms.encrypt(content_type, content, recipients, bare=True))
 
 
-def unseal(key: EncryptedKey, decryptor: Decryptor) -> tuple[str, bytes]:
+def unseal(key: EncryptedKey, decryptor: Decryptor, *, allow_pkcs1: bool = False) -> tuple[str, bytes]:
     """Return (content type, content) of what was encrypted to a private key; Fault(MALFORMED, BAD_ALGORITHM).
 
-    The content type of an EncryptedValue, which says nothing of it, is empty. Recipients are tried in turn: who asks
-    for a certificate to be encrypted cannot know under which name it will be.
+    ``allow_pkcs1``: RSA key transport by PKCS#1 v1.5 is opened too, which older CAs have instead of OAEP. The content
+    type of an EncryptedValue, which says nothing of it, is empty. Recipients are tried in turn: who asks for a
+    certificate to be encrypted cannot know under which name it will be.
     """
     if key.value is not None:
-        return "", _open_value(key.value, decryptor)
-    return _open_enveloped(key.enveloped, cms.unwrap_with(decryptor))
+        return "", _open_value(key.value, decryptor, allow_pkcs1=allow_pkcs1)
+    return _open_enveloped(key.enveloped, cms.unwrap_with(decryptor, allow_pkcs1=allow_pkcs1))
 
 
 def unseal_by_password(key: EncryptedKey, password: bytes) -> tuple[str, bytes]:
@@ -56,14 +57,17 @@ def _open_enveloped(encoded: bytes, unwrap: cms.Unwrap) -> tuple[str, bytes]:
     raise last
 
 
-def _open_value(value: EncryptedValue, decryptor: Decryptor) -> bytes:
+def _open_value(value: EncryptedValue, decryptor: Decryptor, *, allow_pkcs1: bool) -> bytes:
     if value.symmetric_algorithm is None or value.encrypted_symmetric_key is None:
         raise Fault(FaultKind.BAD_ALGORITHM, "EncryptedValue without algorithms", "the algorithm is not supported")
     oid, parameters = algorithms.split_algorithm(der.read(value.symmetric_algorithm))
     if oid not in _CIPHERS or parameters is None:
         raise Fault(FaultKind.BAD_ALGORITHM, f"EncryptedValue cipher {oid}", "the algorithm is not supported")
     vector = parameters.octets()
-    key = decryptor.rsa_decrypt(_padding(value), value.encrypted_symmetric_key)
+    padding_name = _padding(value)
+    if padding_name == "pkcs1" and not allow_pkcs1:
+        raise Fault(FaultKind.BAD_ALGORITHM, "EncryptedValue by PKCS#1 v1.5", "the algorithm is not supported")
+    key = decryptor.rsa_decrypt(padding_name, value.encrypted_symmetric_key)
     if len(vector) != 16 or len(key) != _CIPHERS[oid]:
         raise der.malformed("EncryptedValue key or vector")
     opener, unpadder = Cipher(AES(key), modes.CBC(vector)).decryptor(), padding.PKCS7(128).unpadder()
