@@ -90,7 +90,8 @@ def _transact(visit: Visit, record: Record | None) -> bytes:
     if hmac.compare_digest(record.memory.digest, visit.digest):
         if record.memory.answer:
             return base64.b64decode(record.memory.answer)
-        return _resume(visit, record)
+        if record.state is State.BEGUN:
+            return _resume(visit, record)
     if kind not in EXPECTED[record.state]:
         raise _misplaced(kind, record)
     nonce = bytes.fromhex(record.memory.nonce)

@@ -6,8 +6,8 @@ import logging
 from typing import Any, Final
 
 from pycryptoutil_protocols.cmp import codec, messages
-from pycryptoutil_protocols.cmp.failures import error_message, failure_of
-from pycryptoutil_protocols.cmp.messages import BodyType
+from pycryptoutil_protocols.cmp.failures import CmpFault, error_message, failure_of
+from pycryptoutil_protocols.cmp.messages import BodyType, PKIFailureInfo
 from pycryptoutil_protocols.cmp.protection import seal
 from pycryptoutil_protocols.cmp.server import header
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -82,6 +82,8 @@ def faults(fault: Fault, request: Request) -> Response:
     headers: tuple[tuple[str, str], ...] = (_NO_STORE,)
     if status in {429, 503}:
         headers += (("retry-after", str(fault.retry_after or _RETRY)),)
+    if fault.kind is FaultKind.NOT_FOUND:  # a path, where in CMP it would be a certificate
+        fault = CmpFault(PKIFailureInfo.BAD_REQUEST, fault.detail, fault.public)
     asked = codec.peek_header(request.body) if request.body else None
     made = header.answer(asked, request.received_at, header.new_nonce(), ())
     body = seal(made, BodyType.ERROR, error_message(fault))
