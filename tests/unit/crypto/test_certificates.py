@@ -62,7 +62,9 @@ BASE = SIGNER.sign(SIGNER.tbs(b"\x01", 0, 1, ISSUER, KEYS["EC-P256"].public_spki
 @given(
     serial=st.integers(1, (1 << 159) - 1),
     times=st.tuples(INSTANTS, INSTANTS).map(sorted),
-    name=st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60),
+    name=st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60).filter(
+        lambda name: len(name.encode()) <= 64  # ub-common-name, which cryptography counts in octets
+    ),
     key=st.sampled_from(sorted(KEYS)),
 )
 def test_the_same_octets_as_cryptography(serial: int, times: list[int], name: str, key: str) -> None:
