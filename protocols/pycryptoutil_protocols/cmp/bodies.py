@@ -27,7 +27,6 @@ from .messages import (
     ErrorMessage,
     General,
     KeyRecovery,
-    Nested,
     Pkcs10,
     PkiConf,
     PollRep,
@@ -464,6 +463,6 @@ def decode_body(kind: BodyType, element: Element) -> Body:
 
 def encode_body(kind: BodyType, body: Body) -> bytes:
     """DER of what lies inside of the body's tag."""
-    if isinstance(body, Nested) or not isinstance(body, _CODECS[kind][0]):
+    if kind not in _CODECS or not isinstance(body, _CODECS[kind][0]):
         raise Fault(FaultKind.INVALID, f"{type(body).__name__} as {kind.name}", "body type and content do not fit")
     return _CODECS[kind][2](body)
