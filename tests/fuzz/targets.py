@@ -14,6 +14,11 @@ from pathlib import Path
 from pycryptoutil_protocols import ber, cms, csr, der, names, oids, pem, x509
 from pycryptoutil_protocols.algorithms import decode_signature, key_info
 from pycryptoutil_protocols.attributes import Attribute
+from pycryptoutil_protocols.cmp import codec as cmp_codec
+from pycryptoutil_protocols.cmp import general, mac, pop, protection
+from pycryptoutil_protocols.cmp.messages import CertRequests, General, InfoTypeAndValue
+from pycryptoutil_protocols.crmf import codec as crmf_codec
+from pycryptoutil_protocols.crmf.messages import SignaturePop
 from pycryptoutil_protocols.est import codec as est_codec
 from pycryptoutil_protocols.est import csrattrs, exchange, serverkeygen
 from pycryptoutil_protocols.faults import Fault
@@ -159,6 +164,62 @@ def _body(data: bytes) -> None:
     assert pem.decode_base64(pem.encode_base64(decoded), _LIMIT) == decoded
 
 
+def _cmp(data: bytes) -> None:
+    message = cmp_codec.decode(data)
+    assert cmp_codec.peek_header(data) == message.header
+    again = cmp_codec.decode(cmp_codec.encode(message).encoded)
+    assert again == message
+    if protection.mechanism(message).by_secret:
+        protection.verify_mac(message, b"vector-secret", mac.MacLimits(max_iterations=1000, max_pbkdf2_iterations=2000))
+    elif message.protection is not None and message.extra_certificates:
+        protection.verify_signature(message, protection.signer_certificate(message).spki)
+
+
+def _crmf(data: bytes) -> None:
+    messages = crmf_codec.decode_messages(der.read(data))
+    assert crmf_codec.decode_messages(der.read(crmf_codec.encode_messages(messages))) == messages
+    for message in messages:
+        if isinstance(message.pop, SignaturePop):
+            pop.verify_signature(message, secret=b"vector-secret")
+
+
+_INFO_READERS = (
+    general.read_confirm_wait_time,
+    general.read_cert_profile,
+    general.read_orig_pki_message,
+    general.read_kem_ciphertext_info,
+    general.read_ca_certs,
+    general.read_root_ca_key_update,
+    general.read_ca_key_update_info,
+    general.read_crls,
+    general.read_crl_status_list,
+    general.read_cert_req_template,
+    general.read_key_pair_param_req,
+    general.read_unsupported_oids,
+    general.read_rev_passphrase,
+    general.read_supp_lang_tags,
+)
+
+
+def _cmp_info(data: bytes) -> None:
+    for number, reader in enumerate(_INFO_READERS):
+        oids_of = (14, 21, 15, 24, 17, 18, 5, 23, 22, 19, 10, 7, 12, 16)
+        try:
+            reader(InfoTypeAndValue(f"1.3.6.1.5.5.7.4.{oids_of[number]}", data))
+        except Fault:
+            continue
+
+
+def _cmp_requests() -> Sequence[bytes]:
+    bodies = [cmp_codec.decode(one).body for one in _files("cmp/openssl3*/[!k]*.der")()]
+    return [crmf_codec.encode_messages(one.messages) for one in bodies if isinstance(one, CertRequests)]
+
+
+def _cmp_infos() -> Sequence[bytes]:
+    bodies = [cmp_codec.decode(one).body for one in _files("cmp/openssl3*/genm*.der")()]
+    return [info.value for one in bodies if isinstance(one, General) for info in one.infos if info.value]
+
+
 def _tsp_request(data: bytes) -> None:
     request = tsp_codec.decode_request(data)
     assert tsp_codec.decode_request(tsp_codec.encode_request(request)) == request
@@ -238,6 +299,9 @@ TARGETS: dict[str, Target] = {
     "ocsp-request": Target(_ocsp_request, _files("ocsp/[!r]*.der")),
     "ocsp-get": Target(_ocsp_get, lambda: [ocsp_codec.encode_get(one).encode() for one in _files("ocsp/gnutls.der")()]),
     "ocsp-response": Target(ocsp_response.decode_response, _files("ocsp/response*.der")),
+    "cmp-message": Target(_cmp, _files("cmp/openssl3*/*.der")),
+    "cmp-info": Target(_cmp_info, _cmp_infos),
+    "crmf": Target(_crmf, _cmp_requests),
     "tsp-request": Target(_tsp_request, _raw("tsp/*.tsq")),
     "tsp-reply": Target(_tsp_reply, _raw("tsp/*.tsr")),
 }

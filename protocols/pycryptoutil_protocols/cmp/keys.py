@@ -66,7 +66,7 @@ def wrap(
 def unwrap(
     key: EncryptedKey, opener: Decryptor | bytes, *, allow_pkcs1: bool = False
 ) -> tuple[bytes, Certificate, tuple[bytes, ...]]:
-    """Return (PKCS#8 version 1, the signer's certificate, all certificates) of a key; ``opener`` is a key or a password.
+    """Return (PKCS#8 version 1, the signer's certificate, all certificates); ``opener`` is a key or a password.
 
     The signature is checked; that the signer may make keys is for ``check_maker`` and a chain check.
     """
