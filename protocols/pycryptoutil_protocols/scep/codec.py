@@ -137,9 +137,13 @@ def encode_attributes(header: Header) -> tuple[Attribute, ...]:
 
 
 def encode_message(header: Header, envelope: bytes, signer: Signer, certificate: bytes) -> bytes:
-    """DER PKIMessage; without an ``envelope`` the content is left out (section 3.1)."""
+    """DER PKIMessage.
+
+    Without an ``envelope`` the content is an empty string, and not left out: clients that verify by OpenSSL's
+    PKCS7_verify, such as certmonger, take a message without content for a detached signature and refuse it.
+    """
     signature = cms.Signature(signer, certificate, encode_attributes(header))
-    return cms.sign(oids.DATA, envelope, (signature,), certificates=(certificate,), detached=not envelope)
+    return cms.sign(oids.DATA, envelope, (signature,), certificates=(certificate,))
 
 
 def encode_issuer_and_subject(issuer: bytes, subject: bytes) -> bytes:

@@ -13,6 +13,7 @@ from pycryptoutil.services.pki_ca.distribution import routes as distribution_rou
 from pycryptoutil.services.pki_ca.est import routes as est_routes
 from pycryptoutil.services.pki_ca.ocsp import routes as ocsp_routes
 from pycryptoutil.services.pki_ca.rest import routes as rest_routes
+from pycryptoutil.services.pki_ca.scep import routes as scep_routes
 from pycryptoutil.services.pki_ca.settings import PkiCaSettings
 from pycryptoutil.services.pki_ca.ssh import routes as ssh_routes
 from pycryptoutil.services.pki_ca.state import State, build
@@ -34,6 +35,7 @@ SERVICE = ServiceDefinition(
         *ocsp_routes.ROUTES,
         *distribution_routes.ROUTES,
         *tsa_routes.ROUTES,
+        *scep_routes.ROUTES,
         *cmp_routes.ROUTES,
     ),
     build=build,
@@ -45,6 +47,7 @@ SERVICE = ServiceDefinition(
         BackgroundTask("ocsp-refresh", 30.0, lambda state: state.ocsp.refresh()),
         BackgroundTask("ocsp-signers", 300.0, lambda state: state.ocsp.renew(), every_worker=False),
         BackgroundTask("signers", 300.0, lambda state: state.authority.signers.renew(), every_worker=False),
+        BackgroundTask("scep", 300.0, lambda state: state.scep and state.scep.expire(), every_worker=False),
         BackgroundTask("crl", TICK, lambda state: state.crl.tick()),
         BackgroundTask("cmp", 5.0, cmp_handlers.expire),
         BackgroundTask("upkeep", 600.0, lambda state: state.authority.maintain(), every_worker=False),

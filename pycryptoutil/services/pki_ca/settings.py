@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pycryptoutil.authority import AuthoritySettings
 from pycryptoutil.services.pki_ca.cmp.settings import CmpSettings
+from pycryptoutil.services.pki_ca.scep.settings import ScepSettings
 from pycryptoutil.services.pki_ca.tsa.settings import TsaSettings
 
 
@@ -13,4 +14,5 @@ class PkiCaSettings(AuthoritySettings):
     """The CA's settings, with a section for each protocol that has its own (``<protocol>/settings.py``)."""
 
     cmp: CmpSettings = Field(default_factory=CmpSettings)
+    scep: ScepSettings = Field(default_factory=ScepSettings)
     tsa: TsaSettings = Field(default_factory=TsaSettings)

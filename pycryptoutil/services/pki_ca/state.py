@@ -9,6 +9,7 @@ from pycryptoutil.authority.cmp import CmpService
 from pycryptoutil.authority.crl import CrlService
 from pycryptoutil.authority.ocsp import OcspService
 from pycryptoutil.authority.revocation_status import RevocationWatch
+from pycryptoutil.authority.scep import ScepService
 from pycryptoutil.authority.ssh import SshService
 from pycryptoutil.authority.timestamp import TimestampService
 from pycryptoutil.clock import Clock
@@ -30,6 +31,7 @@ class State:
     key_protector: KeyProtector
     ssh: SshService
     tsa: TimestampService | None  # None: not offered
+    scep: ScepService | None
     cmp: CmpService | None
 
 
@@ -56,5 +58,6 @@ def build(resources: Resources) -> State:
         protector,
         SshService(room),
         TimestampService(room, authority.signers, settings.tsa.rules()) if settings.tsa.enabled else None,
+        ScepService(authority, crls, settings.scep.rules(), clock) if settings.scep.enabled else None,
         CmpService(authority, crls, settings.cmp.rules(), clock) if settings.cmp.enabled else None,
     )
