@@ -1,0 +1,1 @@
+"""ACME's tables and the statements on them; every one is filtered by tenant."""

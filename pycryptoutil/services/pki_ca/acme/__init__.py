@@ -1,0 +1,1 @@
+"""ACME over HTTPS (RFC 8555): a directory for each label, under ``/acme/{label}``."""
