@@ -16,6 +16,7 @@ from .x509 import Extension
 
 MAX_CSR = 64 * 1024
 _MAX_CAPABILITIES = 32
+_VERSIONS = (0, 2)  # v1 is 0, the only one of RFC 2986; SCEP clients of macOS and iOS have written 2
 _MAX_PASSWORD = 255  # RFC 2985 appendix A: pkcs-9-ub-challengePassword
 
 
@@ -79,7 +80,7 @@ def decode_csr(encoded: bytes) -> CertificationRequest:
     signature = reader.take(der.BIT_STRING, "signature").bits()
     reader.end("CertificationRequest")
     inner = info.reader()
-    if inner.take(der.INTEGER, "version").integer() != 0:
+    if inner.take(der.INTEGER, "version").integer() not in _VERSIONS:
         raise Fault(FaultKind.UNSUPPORTED, "PKCS#10 version", "only version 1 of PKCS#10 exists")
     subject = inner.take(der.SEQUENCE, "subject")
     names.decode_name(subject)

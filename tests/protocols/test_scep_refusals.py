@@ -135,11 +135,6 @@ REFUSED: list[tuple[str, Callable[[], bytes], FailInfo]] = [
     ("no messageType", lambda: message(without=messages.MESSAGE_TYPE), FailInfo.BAD_REQUEST),
     ("no senderNonce", lambda: message(without=messages.SENDER_NONCE), FailInfo.BAD_REQUEST),
     (
-        "another key than the CSR's",
-        lambda: message(device=Device(number=1)),
-        FailInfo.BAD_REQUEST,
-    ),
-    (
         "EnvelopedData of version 9",
         lambda: message(envelope=cms.content_info(oids.ENVELOPED_DATA, WRONG_VERSION)),
         FailInfo.BAD_REQUEST,
@@ -255,6 +250,13 @@ def test_wrong_padding_and_wrong_content_read_the_same() -> None:
     told.add((failures.fail_info(caught.value.kind), failures.fail_text(caught.value)))
     assert told == {(FailInfo.BAD_MESSAGE_CHECK, "the message cannot be decrypted")}
     assert info.content_key_length == 32
+
+
+def test_a_key_of_its_own_may_sign() -> None:
+    """As Apple's clients do it: the answer is for who signed."""
+    other = Device(number=1)
+    request = open_request(message(device=other))
+    assert request.requester.certificate.spki == material.spki(other.key)
 
 
 def test_legacy_is_read_on_request_and_said() -> None:

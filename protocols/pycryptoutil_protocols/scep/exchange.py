@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -50,7 +49,11 @@ class Rules:
 
 
 def open_request(message: PkiMessage, readers: Sequence[Reader], rules: Rules, now: datetime) -> Request:
-    """Verify and decrypt a request; Fault for each way in which it fails (see ``failures.fail_info``)."""
+    """Verify and decrypt a request; Fault for each way in which it fails (see ``failures.fail_info``).
+
+    The key of a self-signed certificate need not be the one to be certified, as section 2.3 has it: Apple's clients
+    sign with a key of its own. Possession is proved by the CSR, and who asks by the challenge in it.
+    """
     kind = _known_type(message)
     if len(message.sender_nonce) < messages.NONCE_LENGTH // 2:
         raise Fault(FaultKind.INVALID, "senderNonce is missing or short", "the senderNonce is missing")
@@ -59,8 +62,6 @@ def open_request(message: PkiMessage, readers: Sequence[Reader], rules: Rules, n
     envelope = _envelope(message, legacy=rules.legacy)
     content = _decrypt(envelope, readers)
     body = _body(kind, content)
-    if isinstance(body, EnrolRequest):
-        _check_key(body, certificate)
     old = envelope.cipher in cms.LEGACY_CIPHERS or message.signer.digest_algorithm in _LEGACY_DIGESTS
     requester = Requester(
         certificate=certificate,
@@ -135,14 +136,6 @@ def _body(kind: MessageType, content: bytes) -> Body:
         if fault.kind in (FaultKind.MALFORMED, FaultKind.TOO_LARGE):
             raise _unreadable(f"content: {fault.detail}") from None
         raise
-
-
-def _check_key(body: EnrolRequest, certificate: Certificate) -> None:
-    """A self-signed certificate proves nothing but the key, so it must be the key that is to be certified."""
-    self_signed = certificate.issuer == certificate.subject
-    if self_signed and not body.renewal and not hmac.compare_digest(certificate.spki, body.csr.spki):
-        public = "the message is signed with another key than the one to be certified"
-        raise Fault(FaultKind.BAD_POP, "self-signed certificate of another key than the CSR's", public)
 
 
 def _is_oaep(recipient: cms.RecipientInfo) -> bool:
