@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pycryptoutil.cli import output, timestamp
+from pycryptoutil.cli import output, timestamp, tour_cmp
 from pycryptoutil.cli.client import DEV_READY_FILE, Administrator, Running, administrator_options
 from pycryptoutil.cli.exits import FAILED, UNREACHABLE, CommandError
 
@@ -285,6 +285,7 @@ STEPS: Final[tuple[Callable[[Tour], None], ...]] = (
     revoke,
     ocsp_revoked,
     crl,
+    tour_cmp.step,
     timestamp.step,
     pets,
 )
@@ -371,7 +372,7 @@ class WaitingCommand(click.Command):
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where it keeps its files.")
 @administrator_options
 def tour(administrator: Administrator, wait: float, process: int | None, folder: Path | None) -> None:  # noqa: ARG001
-    """Walk through a running suite: enrol, verify, OCSP, revoke, CRL, a time-stamp, and a pet.
+    """Walk through a running suite: enrol, verify, OCSP, revoke, CRL, other protocols, a time-stamp, and a pet.
 
     Each command is printed as it is run, with what came back. Ends with exit code 1 at the first step that fails.
     """

@@ -90,7 +90,7 @@ class CaOffice:
             self._place.tenant_id,
             records.PROTOCOL,
             transaction_id,
-            owner,
+            records.owner(owner, state),
             state.value,
             records.document(memory),
             expires_at,

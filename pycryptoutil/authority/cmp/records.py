@@ -1,4 +1,8 @@
-"""Transactions of the CMP server in the database: finished ones stay for a while, but count for nobody's share."""
+"""Transactions of the CMP server in the database.
+
+Finished ones stay for a while, but count for nobody's share of open ones. Neither do those that anybody can begin in
+somebody's name, by asking for a KEM ciphertext that only the owner of the key can use: they have a share of their own.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil.authority.transactions import Transaction, Transactions
 
 PROTOCOL: Final = "cmp"
-_DONE: Final = "done:"
+_PREFIXES: Final = {State.DONE: "done:", State.KEYED: "kem:"}
 
 
 def document(memory: Memory) -> dict[str, Any]:
@@ -20,11 +24,17 @@ def document(memory: Memory) -> dict[str, Any]:
     return memory.document() | {"secret": ""}
 
 
+def owner(actor: str, state: State) -> str:
+    """Return whose share of open transactions one counts for."""
+    return _PREFIXES.get(state, "") + actor
+
+
 def read(transaction: Transaction) -> Record:
     """Return a stored transaction."""
     memory = Memory.read({**transaction.data, "secret": transaction.secret.hex()})
-    owner = transaction.owner.removeprefix(_DONE)
-    return Record(transaction.id, owner, State(transaction.state), memory, transaction.expires_at, transaction)
+    state = State(transaction.state)
+    actor = transaction.owner.removeprefix(_PREFIXES.get(state, ""))
+    return Record(transaction.id, actor, state, memory, transaction.expires_at, transaction)
 
 
 def save(transactions: Transactions, record: Record, state: State, memory: Memory, expires_at: datetime) -> Record:
@@ -32,7 +42,7 @@ def save(transactions: Transactions, record: Record, state: State, memory: Memor
     known = record.handle
     if not isinstance(known, Transaction):
         raise Fault(FaultKind.INTERNAL, "a transaction without its row")
-    owned = replace(known, owner=f"{_DONE}{record.owner}" if state is State.DONE else record.owner)
+    owned = replace(known, owner=owner(record.owner, state))
     saved = transactions.save(
         owned, state=state.value, data=document(memory), expires_at=expires_at, secret=bytes.fromhex(memory.secret)
     )

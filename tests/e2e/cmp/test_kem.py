@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pycryptoutil_protocols.cmp import general
@@ -14,6 +15,7 @@ from pycryptoutil_protocols.crmf.messages import CertReqMsg, CertRequest, Privat
 from pycryptoutil_protocols.x509 import decode_certificate
 
 from pycryptoutil.crypto.keys import PrivateKey, decapsulate, generate
+from tests.e2e.cmp.conftest import PACKAGES
 from tests.support.authority import NOW, TENANT
 from tests.support.cmp import (
     Client,
@@ -22,10 +24,12 @@ from tests.support.cmp import (
     certificate,
     failures,
     new_key,
+    open_cmp,
     serial,
     signed_request,
     template,
 )
+from tests.support.databases import Databases
 
 PROFILE = """
 name: kem
@@ -152,3 +156,14 @@ def test_the_shared_secret_is_not_stored_in_the_clear(world: CmpWorld) -> None:
     assert stored.data["secret"] == ""
     assert isinstance(client.protector, MacProtector)
     assert stored.secret == client.protector.secret
+
+
+def test_who_asks_in_somebodys_name_takes_nothing_from_them(sqlite_databases: Databases, tmp_path: Path) -> None:
+    """Requests for a ciphertext are limited too, but not out of what the certificate's owner may have open."""
+    with open_cmp(sqlite_databases.fresh(PACKAGES), tmp_path, max_open_transactions=2) as world:
+        key, found = enrolled(world, "ML-KEM-768")
+        client = keyed(world, key, found)
+        keyed(world, key, found)
+        asking = Client(None, NOW, sender=client.sender, chain=(found,), pvno=3)
+        assert failures(world.send(asking.ask(general.kem_ciphertext_info()))) == {"SYSTEM_UNAVAIL"}
+        assert not failures(world.send(client.revoke(found)))
