@@ -20,7 +20,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
-    Row,
     String,
     Table,
     Text,
@@ -34,7 +33,7 @@ from sqlalchemy import (
 
 from pycryptoutil.authority.model import AuthorityKind, AuthorityStatus
 from pycryptoutil.barrier import SealedColumn
-from pycryptoutil.storage import Instant, Json, Reader, UnitOfWork
+from pycryptoutil.storage import Instant, Json, Prepared, Reader, UnitOfWork
 from pycryptoutil.storage.schema import tenants
 
 metadata = MetaData()
@@ -264,25 +263,30 @@ _AUTHORITY_COLUMNS: Final = tuple(authorities.c[name] for name in AuthorityRow._
 _SIGNER_COLUMNS: Final = tuple(signers.c[name] for name in SignerRow.__slots__)
 
 
-def _authority(row: Row[Any]) -> AuthorityRow:
+def _authority(row: Any) -> AuthorityRow:
     values = row._asdict()
     values["kind"] = AuthorityKind(values["kind"])
     values["status"] = AuthorityStatus(values["status"])
     return AuthorityRow(**values)
 
 
-# what every issuance asks is built once: SQLAlchemy needs longer for that than the database for the answer
+# what every issuance asks
 _TENANT: Final[BindParameter[str]] = bindparam("tenant_id")
-_ALL_AUTHORITIES: Final = (
+_ALL_AUTHORITIES: Final = Prepared(
     select(*_AUTHORITY_COLUMNS)
     .where(authorities.c.tenant_id == _TENANT)
     .order_by(authorities.c.created_at, authorities.c.parent_id, authorities.c.id)
 )
-_STATUS: Final = select(authorities.c.status).where(
-    authorities.c.tenant_id == _TENANT, authorities.c.id == bindparam("authority_id")
+_STATUS: Final = Prepared(
+    select(authorities.c.status).where(
+        authorities.c.tenant_id == _TENANT, authorities.c.id == bindparam("authority_id")
+    )
 )
-_PROFILE: Final = select(profiles.c.document).where(
-    profiles.c.tenant_id == _TENANT, profiles.c.name == bindparam("name")
+_PROFILE: Final = Prepared(
+    select(profiles.c.document).where(profiles.c.tenant_id == _TENANT, profiles.c.name == bindparam("name"))
+)
+_PROFILES: Final = Prepared(
+    select(profiles.c.name, profiles.c.document).where(profiles.c.tenant_id == _TENANT).order_by(profiles.c.name)
 )
 
 
@@ -397,12 +401,7 @@ def delete_expired_signers(uow: UnitOfWork, before: datetime) -> int:
 
 def profile_documents(reader: Reader) -> dict[str, str]:
     """Return the tenant's own profiles: name → YAML."""
-    found = reader.execute(
-        select(profiles.c.name, profiles.c.document)
-        .where(profiles.c.tenant_id == reader.tenant_id)
-        .order_by(profiles.c.name)
-    )
-    return {row.name: row.document for row in found}
+    return {row.name: row.document for row in reader.execute(_PROFILES, {"tenant_id": reader.tenant_id})}
 
 
 def profile_document(reader: Reader, name: str) -> str | None:

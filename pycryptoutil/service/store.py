@@ -7,15 +7,17 @@ take a reader of SYSTEM_TENANT and return rows that name their tenant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, bindparam, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, or_, select, tuple_
 
-from pycryptoutil.storage import SYSTEM_TENANT, Reader, UnitOfWork
+from pycryptoutil.storage import SYSTEM_TENANT, Prepared, Reader, UnitOfWork
 from pycryptoutil.storage.schema import (
     api_tokens,
     audit_events,
@@ -134,13 +136,15 @@ class Found:
     session: SessionRow | None = None
 
 
-def _values(row: Row[Any]) -> Mapping[str, Any]:
-    return row._asdict()
+@functools.cache
+def _getter(table: Table, prefix: str) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(column.name for column in table.columns)
+    return names, attrgetter(*(prefix + name for name in names))
 
 
-def _record(table: Table, cls: type[Any], row: Row[Any], prefix: str = "") -> Any:
-    found = _values(row)
-    values = {column.name: found[prefix + column.name] for column in table.columns}
+def _record(table: Table, cls: type[Any], row: Any, prefix: str = "") -> Any:
+    names, get = _getter(table, prefix)
+    values = dict(zip(names, get(row), strict=True))
     if "scopes" in values:
         values["scopes"] = frozenset(values["scopes"])
     return cls(**values)
@@ -179,12 +183,16 @@ def _with_tenant(table: Table, *, outer: bool = False) -> Select[Any]:
     return query.join(principals, owner, isouter=outer)
 
 
-# built once: every request runs one of them, and building one takes longer than running it
-_CLIENT = _with_tenant(principals).where(principals.c.kind == CLIENT, principals.c.name == bindparam("name")).limit(2)
-_TOKEN = _with_tenant(api_tokens).where(api_tokens.c.lookup == bindparam("lookup"))
-_SESSION = _with_tenant(sessions, outer=True).where(sessions.c.lookup == bindparam("lookup"))
-_BOUND = _with_tenant(certificate_bindings).where(
-    certificate_bindings.c.match == bindparam("match"), certificate_bindings.c.value == bindparam("value")
+# every request runs one of these
+_CLIENT = Prepared(
+    _with_tenant(principals).where(principals.c.kind == CLIENT, principals.c.name == bindparam("name")).limit(2)
+)
+_TOKEN = Prepared(_with_tenant(api_tokens).where(api_tokens.c.lookup == bindparam("lookup")))
+_SESSION = Prepared(_with_tenant(sessions, outer=True).where(sessions.c.lookup == bindparam("lookup")))
+_BOUND = Prepared(
+    _with_tenant(certificate_bindings).where(
+        certificate_bindings.c.match == bindparam("match"), certificate_bindings.c.value == bindparam("value")
+    )
 )
 
 
@@ -245,8 +253,8 @@ def find_user(reader: Reader, name: str) -> PrincipalRow | None:
     return None if row is None else _record(principals, PrincipalRow, row)
 
 
-def _maybe_principal(row: Row[Any]) -> PrincipalRow | None:
-    return None if _values(row)["p_id"] is None else _record(principals, PrincipalRow, row, "p_")
+def _maybe_principal(row: Any) -> PrincipalRow | None:
+    return None if row.p_id is None else _record(principals, PrincipalRow, row, "p_")
 
 
 def find_client_anywhere(reader: Reader, client_id: str) -> Found | None:
@@ -314,7 +322,7 @@ def find_token_anywhere(reader: Reader, lookups: Iterable[str]) -> Found | None:
     return Found(row.tenant_status, _maybe_principal(row), token=token)
 
 
-def _first(reader: Reader, query: Select[Any], lookups: Iterable[str]) -> Row[Any] | None:
+def _first(reader: Reader, query: Prepared, lookups: Iterable[str]) -> Any:
     return next((row for lookup in lookups for row in reader.execute(query, {"lookup": lookup})), None)
 
 
@@ -450,7 +458,7 @@ def list_audit(reader: Reader, before: int | None, limit: int, action: str = "")
         query = query.where(audit_events.c.seq < before)
     if action:
         query = query.where(audit_events.c.action == action)
-    return [AuditRow(**_values(row)) for row in reader.execute(query.order_by(audit_events.c.seq.desc()).limit(limit))]
+    return [AuditRow(**row._asdict()) for row in reader.execute(query.order_by(audit_events.c.seq.desc()).limit(limit))]
 
 
 def instance_value(reader: Reader, name: str) -> str:

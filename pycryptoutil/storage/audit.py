@@ -16,9 +16,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from pycryptoutil.storage.database import Reader, UnitOfWork
+from pycryptoutil.storage.prepared import Prepared
 from pycryptoutil.storage.schema import audit_events, audit_heads, audit_signatures
 from pycryptoutil.storage.types import canonical_json
 
@@ -133,18 +134,31 @@ class _Pending:
                 }
             )
             previous = digest
-        uow.execute(audit_events.insert(), rows)
-        uow.execute(audit_heads.update().where(audit_heads.c.tenant_id == uow.tenant_id).values(seq=seq, hash=previous))
+        if len(rows) == 1:
+            uow.execute(_APPEND, rows[0])
+        else:
+            uow.execute(audit_events.insert(), rows)
+        uow.execute(_MOVE_HEAD, {"of": uow.tenant_id, "to": seq, "digest": previous})
+
+
+# every change of anything runs these
+_APPEND: Final = Prepared(audit_events.insert())
+_HEAD: Final = Prepared(
+    select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.tenant_id == bindparam("of")).with_for_update()
+)
+_MOVE_HEAD: Final = Prepared(
+    audit_heads.update()
+    .where(audit_heads.c.tenant_id == bindparam("of"))
+    .values(seq=bindparam("to"), hash=bindparam("digest"))
+)
 
 
 def _lock_head(uow: UnitOfWork) -> tuple[int, bytes]:
-    query = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.tenant_id == uow.tenant_id)
-    query = query.with_for_update()
-    row = uow.execute(query).one_or_none()
+    row = uow.execute(_HEAD, {"of": uow.tenant_id}).one_or_none()
     if row is None:
         first = uow.insert(audit_heads).values(tenant_id=uow.tenant_id, seq=0, hash=_GENESIS)
         uow.execute(first.on_conflict_do_nothing())
-        row = uow.execute(query).one()
+        row = uow.execute(_HEAD, {"of": uow.tenant_id}).one_or_none()
     return row.seq, row.hash
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar, overload
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from sqlalchemy import Connection, CursorResult, Executable, Table, inspect, make_url, text
@@ -19,6 +20,7 @@ from pycryptoutil.clock import Clock
 from pycryptoutil.errors import ConfigurationError
 from pycryptoutil.storage.failures import fault_of
 from pycryptoutil.storage.postgresql import PostgresBackend
+from pycryptoutil.storage.prepared import Found, Prepared
 from pycryptoutil.storage.sqlite import SqliteBackend
 
 SYSTEM_TENANT: Final = "system"
@@ -52,6 +54,9 @@ class Backend(Protocol):
     def lock(self, connection: Connection, name: str) -> None:
         """Take the lock of this name to the end of the transaction."""
 
+    def run(self, connection: Connection, statement: Prepared, params: Mapping[str, Any]) -> Found:
+        """Run what was prepared."""
+
     def failed(self, connection: Connection) -> bool:
         """Tell whether the transaction can only be rolled back."""
 
@@ -80,18 +85,24 @@ class Reader:
         """``sqlite`` or ``postgresql``."""
         return self._backend.dialect
 
-    def execute(self, statement: Executable | str, params: Parameters = None) -> CursorResult[Any]:
+    @overload
+    def execute(self, statement: Prepared, params: Mapping[str, Any]) -> Found: ...
+
+    @overload
+    def execute(self, statement: Executable | str, params: Parameters = None) -> CursorResult[Any]: ...
+
+    def execute(self, statement: Executable | str | Prepared, params: Any = None) -> Any:
         """Run one statement; a driver's error comes as a Fault."""
         if not self._open:
             message = "this unit of work or reader has ended"
             raise RuntimeError(message)
-        runnable = text(statement) if isinstance(statement, str) else statement
         try:
-            result: CursorResult[Any] = self._connection.execute(runnable, params)
-        except SQLAlchemyError as error:
+            if isinstance(statement, Prepared):
+                return self._backend.run(self._connection, statement, params)
+            return self._connection.execute(text(statement) if isinstance(statement, str) else statement, params)
+        except (SQLAlchemyError, sqlite3.Error) as error:
             self._failed = True
             raise as_fault(error) from None
-        return result
 
     def has_table(self, name: str) -> bool:
         """Tell whether there is a table of this name."""
@@ -218,7 +229,7 @@ class Database:
                     yield reader
                 finally:
                     reader._open = False  # noqa: SLF001
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise as_fault(error) from None
 
     @contextmanager
@@ -254,7 +265,7 @@ class Database:
         self._backend.close()
 
 
-def as_fault(error: SQLAlchemyError) -> Fault:
+def as_fault(error: SQLAlchemyError | sqlite3.Error) -> Fault:
     """Return the Fault of an error; the driver's text, which may quote rows, is left behind."""
     fault = fault_of(error)
     return fault if fault is not None else Fault(FaultKind.INTERNAL, type(error).__name__)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.pool import QueuePool
+
+from pycryptoutil.storage.prepared import Found, Prepared
 
 _log = logging.getLogger(__name__)
 
@@ -92,6 +94,10 @@ class PostgresBackend:
     def lock(self, connection: Connection, name: str) -> None:
         """Wait for the advisory lock of this name, held to the end of the transaction."""
         connection.execute(_LOCK, {"name": name})
+
+    def run(self, connection: Connection, statement: Prepared, params: Mapping[str, Any]) -> Found:
+        """Run it as any other: SQLAlchemy and psycopg know it by now."""
+        return connection.execute(statement.statement, params)
 
     def failed(self, connection: Connection) -> bool:
         """Tell whether the server will turn COMMIT into ROLLBACK, which the driver would not report."""

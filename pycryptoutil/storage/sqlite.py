@@ -6,7 +6,8 @@ import os
 import random
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -14,12 +15,13 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import NullPool, Pool, QueuePool
+from sqlalchemy.pool import NullPool
 
 from pycryptoutil.clock import Clock
 from pycryptoutil.errors import StartupError
 from pycryptoutil.storage.failures import unavailable
 from pycryptoutil.storage.group import GroupCommit
+from pycryptoutil.storage.prepared import Found, Prepared
 
 _BUSY_SECONDS: Final = 10.0
 _MIGRATION_SECONDS: Final = 300.0
@@ -49,9 +51,11 @@ class SqliteBackend:
         self._path = path.absolute()
         self._create()
         self._identity = self._stat()
-        # readers beyond the pool are opened and closed again: a file handle is cheap, waiting for one is not
-        self._readers = self._engine("BEGIN", _READER_PRAGMAS, pool=QueuePool, pool_size=pool_size, max_overflow=64)
-        self._writers = self._engine("BEGIN IMMEDIATE", _WRITER_PRAGMAS, pool=NullPool)
+        self._readers = self._engine("", _READER_PRAGMAS)
+        # readers beyond these are opened and closed again: a file handle is cheap, waiting for one is not
+        self._idle: deque[Connection] = deque()
+        self._pool_size = pool_size
+        self._writers = self._engine("BEGIN IMMEDIATE", _WRITER_PRAGMAS)
         self._writer: Connection | None = None
         self.group = GroupCommit(self._begin, clock)
 
@@ -75,14 +79,16 @@ class SqliteBackend:
         """Notice a deleted or replaced file: SQLite would go on writing into the one nobody can find any more."""
         identity = self._stat()
         if identity != self._identity:
-            self._readers.dispose()
-            self._drop_writer()
             self._identity = identity
+            self._drop_readers()
+            self._drop_writer()
 
-    def _engine(self, begin: str, pragmas: tuple[str, ...], *, pool: type[Pool], **options: Any) -> Engine:
+    def _engine(self, begin: str, pragmas: tuple[str, ...]) -> Engine:
         engine = create_engine(
-            "sqlite://", creator=lambda: self._open(pragmas), poolclass=pool, hide_parameters=True, **options
+            "sqlite://", creator=lambda: self._open(pragmas), poolclass=NullPool, hide_parameters=True
         )
+        if not begin:
+            return engine
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
@@ -136,8 +142,35 @@ class SqliteBackend:
     def read(self, tenant_id: str) -> Iterator[Connection]:  # noqa: ARG002  one lock here: the filter of each query
         """Yield a connection that sees one snapshot and cannot write."""
         self._check_file()
-        with self._readers.connect() as connection, connection.begin():
+        of = self._identity
+        connection = self._take_reader()
+        driver = _driver(connection)
+        driver.execute("BEGIN")  # by the driver: SQLAlchemy's own way there and back costs more than most queries
+        try:
             yield connection
+        finally:
+            self._put_back(connection, driver, of)
+
+    def _take_reader(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._readers.connect()
+
+    def _put_back(self, connection: Connection, driver: sqlite3.Connection, of: tuple[int, int]) -> None:
+        try:
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")  # nothing was written
+        except sqlite3.Error:
+            connection.invalidate()
+        if connection.invalidated or of != self._identity or len(self._idle) >= self._pool_size:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _drop_readers(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     def write(self, tenant_id: str) -> AbstractContextManager[Connection]:  # noqa: ARG002
         """Run a member of the group."""
@@ -160,6 +193,10 @@ class SqliteBackend:
     def lock(self, connection: Connection, name: str) -> None:
         """Nothing to do: a unit of work is the only writer of the whole file."""
 
+    def run(self, connection: Connection, statement: Prepared, params: Mapping[str, Any]) -> Found:
+        """Go to the driver with what is known already."""
+        return statement.compiled(connection.dialect).run(_driver(connection), params)
+
     def failed(self, connection: Connection) -> bool:  # noqa: ARG002
         """SQLite undoes a failed statement alone."""
         return False
@@ -167,8 +204,16 @@ class SqliteBackend:
     def close(self) -> None:
         """Close every connection; the last one of all processes folds the WAL into the file."""
         self._drop_writer()
+        self._drop_readers()
         self._readers.dispose()
         self._writers.dispose()
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise unavailable("the connection to the database file is closed")
+    return driver
 
 
 def _patiently(attempt: Callable[[], T], seconds: float) -> T:

@@ -18,7 +18,7 @@ from pycryptoutil.authority.model import (
     RevocationState,
 )
 from pycryptoutil.authority.store import certificates, repeats, revocation_events
-from pycryptoutil.storage import Reader, UnitOfWork
+from pycryptoutil.storage import Prepared, Reader, UnitOfWork
 
 _LIST_LIMIT: Final = 1000
 _IN_LIMIT: Final = 500
@@ -57,9 +57,9 @@ def _row(values: dict[str, Any]) -> CertificateRow:
     return CertificateRow(**values)
 
 
-# built once: see the store of authorities
-_RESERVE: Final = certificates.insert()
-_COMPLETE: Final = (
+# what every issuance asks
+_RESERVE: Final = Prepared(certificates.insert())
+_COMPLETE: Final = Prepared(
     update(certificates)
     .where(
         certificates.c.tenant_id == bindparam("of_tenant"),
@@ -69,7 +69,7 @@ _COMPLETE: Final = (
     )
     .values(state=CertificateState.ISSUED.value, der=bindparam("signed"))
 )
-_COMPROMISED: Final = (
+_COMPROMISED: Final = Prepared(
     select(certificates.c.serial)
     .where(
         certificates.c.tenant_id == bindparam("tenant_id"),
@@ -78,7 +78,7 @@ _COMPROMISED: Final = (
     )
     .limit(1)
 )
-_BY_SERIAL: Final = (
+_BY_SERIAL: Final = Prepared(
     select(*_COLUMNS)
     .where(
         certificates.c.tenant_id == bindparam("tenant_id"),

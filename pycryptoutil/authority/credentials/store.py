@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 
 from pycryptoutil.authority.model import Credential, NamePatterns
 from pycryptoutil.authority.store import authorities, credentials
-from pycryptoutil.storage import Reader, UnitOfWork
+from pycryptoutil.storage import Instant, Prepared, Reader, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,22 @@ def _names(value: dict[str, Any]) -> NamePatterns:
 _SELECT: Final = select(credentials, authorities.c.name.label("authority")).join(
     authorities,
     and_(authorities.c.id == credentials.c.authority_id, authorities.c.tenant_id == credentials.c.tenant_id),
+)
+
+
+_MINE: Final = credentials.c.tenant_id == bindparam("tenant_id")
+_BY_USERNAME: Final = Prepared(_SELECT.where(_MINE, credentials.c.username == bindparam("username")))
+_BY_LOOKUP: Final = Prepared(_SELECT.where(_MINE, credentials.c.lookup == bindparam("lookup")))
+_USE: Final = Prepared(
+    update(credentials)
+    .where(
+        credentials.c.tenant_id == bindparam("of_tenant"),
+        credentials.c.id == bindparam("of_id"),
+        credentials.c.status == "active",
+        or_(credentials.c.max_uses.is_(None), credentials.c.uses < credentials.c.max_uses),
+        or_(credentials.c.expires_at.is_(None), credentials.c.expires_at > bindparam("now", type_=Instant)),
+    )
+    .values(uses=credentials.c.uses + 1)
 )
 
 
@@ -93,9 +109,7 @@ def insert(uow: UnitOfWork, row: CredentialRow) -> None:
 
 def by_username(reader: Reader, username: str) -> CredentialRow | None:
     """Return the tenant's credential of this user name."""
-    row = reader.execute(
-        _SELECT.where(credentials.c.tenant_id == reader.tenant_id, credentials.c.username == username)
-    ).one_or_none()
+    row = reader.execute(_BY_USERNAME, {"tenant_id": reader.tenant_id, "username": username}).one_or_none()
     return _row(row) if row is not None else None
 
 
@@ -109,9 +123,7 @@ def by_id(reader: Reader, credential_id: str) -> CredentialRow | None:
 
 def by_lookup(reader: Reader, lookup: str) -> CredentialRow | None:
     """Return the tenant's credential whose secret has this keyed hash: SCEP sends nothing else."""
-    row = reader.execute(
-        _SELECT.where(credentials.c.tenant_id == reader.tenant_id, credentials.c.lookup == lookup)
-    ).one_or_none()
+    row = reader.execute(_BY_LOOKUP, {"tenant_id": reader.tenant_id, "lookup": lookup}).one_or_none()
     return _row(row) if row is not None else None
 
 
@@ -127,18 +139,7 @@ def listing(reader: Reader, after: tuple[datetime, str] | None, limit: int) -> l
 
 def use(uow: UnitOfWork, credential_id: str, now: datetime) -> bool:
     """Count one use, if the credential still allows one: the database decides between concurrent requests."""
-    c = credentials.c
-    found = uow.execute(
-        update(credentials)
-        .where(
-            c.tenant_id == uow.tenant_id,
-            c.id == credential_id,
-            c.status == "active",
-            or_(c.max_uses.is_(None), c.uses < c.max_uses),
-            or_(c.expires_at.is_(None), c.expires_at > now),
-        )
-        .values(uses=c.uses + 1)
-    )
+    found = uow.execute(_USE, {"of_tenant": uow.tenant_id, "of_id": credential_id, "now": now})
     return found.rowcount == 1
 
 
