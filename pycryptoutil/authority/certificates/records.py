@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -165,11 +166,17 @@ def _check_issuers(room: Room, row: CertificateRow, now: datetime) -> None:
                 raise _untrusted(f"CA {at.name} has expired")
             if not at.parent_id:
                 return
-            serial = serials.to_hex(decode_certificate(at.certificate).serial)
+            serial = _serial_of(at.certificate)
             above = store.by_serial(reader, serial, at.parent_id)
             if not above or above[0].revoked_at is not None:
                 raise _untrusted(f"CA {at.name} is revoked")
             at = by_id.get(at.parent_id)
+
+
+@functools.lru_cache(maxsize=256)
+def _serial_of(ca: bytes) -> str:
+    """Read it off a CA's certificate: there are few, and every issuance asks."""
+    return serials.to_hex(decode_certificate(ca).serial)
 
 
 def revoked_authority(reader: Reader, ca: AuthorityRow, rows: Iterable[AuthorityRow]) -> AuthorityRow | None:
@@ -177,7 +184,7 @@ def revoked_authority(reader: Reader, ca: AuthorityRow, rows: Iterable[Authority
     by_id = {row.id: row for row in rows}
     at = ca
     while at.parent_id in by_id:
-        serial = serials.to_hex(decode_certificate(at.certificate).serial)
+        serial = _serial_of(at.certificate)
         if any(row.revoked_at is not None for row in store.by_serial(reader, serial, at.parent_id)):
             return at
         at = by_id[at.parent_id]
