@@ -90,6 +90,12 @@ class Certificate:
         return der.read(found.value).octets() if found else b""
 
     @property
+    def extended_key_usages(self) -> tuple[str, ...]:
+        """What the certificate is for; empty when it does not say."""
+        found = self.extension(oids.EXTENDED_KEY_USAGE)
+        return tuple(child.oid() for child in der.read(found.value).children()) if found else ()
+
+    @property
     def issuer_and_serial(self) -> bytes:
         """DER IssuerAndSerialNumber (RFC 5652 section 10.2.4)."""
         return der.sequence(self.issuer, der.integer(self.serial))

@@ -45,7 +45,8 @@ class Draft:
     _contents: list[TaggedContent] = field(default_factory=list)
 
     def _number(self) -> int:
-        taken = {part.body_part for part in (*self._controls, *self._requests, *self._contents)}
+        parts: list[Control | TaggedRequest | TaggedContent] = [*self._controls, *self._requests, *self._contents]
+        taken = {part.body_part for part in parts}
         while self._next in taken:
             self._next += 1
         self._next += 1

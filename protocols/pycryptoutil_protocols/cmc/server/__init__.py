@@ -12,7 +12,7 @@ from .backend import (
     Rules,
     Wish,
 )
-from .exchange import Answer, answer, refuse
+from .exchange import Answer, Report, answer, answer_simple, refuse
 
 __all__ = [
     "Answer",
@@ -22,10 +22,12 @@ __all__ = [
     "Outcome",
     "OutcomeState",
     "Party",
+    "Report",
     "Responder",
     "Role",
     "Rules",
     "Wish",
     "answer",
+    "answer_simple",
     "refuse",
 ]

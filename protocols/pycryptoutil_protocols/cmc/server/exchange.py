@@ -21,6 +21,7 @@ from pycryptoutil_protocols.cmc.messages import (
     StatusInfo,
     TaggedRequest,
 )
+from pycryptoutil_protocols.csr import CertificationRequest
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from . import conversation, identity, operations, respond, vouching, wishes
@@ -34,10 +35,11 @@ Report = Callable[[Fault], None]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A Full PKI Response; ``failed`` says whether any part of the request failed."""
+    """A PKI Response, ``simple`` or full; ``failed`` says whether any part of the request failed."""
 
     body: bytes = field(repr=False)
     statuses: tuple[StatusInfo, ...] = ()
+    simple: bool = False
 
     @property
     def failed(self) -> bool:
@@ -55,6 +57,34 @@ def answer(
     """
     served = _Service(backend, rules, report or (lambda _fault: None))
     inner = served.message(encoded, Vouching(), outside, 0)
+    return Answer(respond.encode(backend, rules, inner), tuple(inner.found.statuses))
+
+
+def answer_simple(
+    backend: Backend,
+    rules: Rules,
+    encoded: bytes,
+    party: Callable[[CertificationRequest], Party],
+    *,
+    report: Report | None = None,
+) -> Answer:
+    """Answer a Simple PKI Request, a bare PKCS#10 one (section 3.1): by certificates only when it is granted.
+
+    ``party`` says who it is from, for the request has no controls to say it. What is not granted at once is answered by
+    a Full PKI Response (section 4.1).
+    """
+    served = _Service(backend, rules, report or (lambda _fault: None))
+    inner = respond.Inner(Findings())
+    try:
+        request = codec.pkcs10_request(1, encoded)
+        who = party(request.csr) if request.csr is not None else Party(Role.NOBODY)
+        turn = Turn(backend, rules, who, inner.talk, inner.found)
+        served.request(turn, request, wishes.Asked(who, Vouching()))
+    except Fault as fault:
+        served.fail(inner.found, fault, ((1,),))
+    if len(inner.found.issued) == 1 and rules.confirm_wait is None:
+        chain = backend.responder().chain
+        return Answer(respond.simple(inner.found.issued[0], chain), tuple(inner.found.statuses), simple=True)
     return Answer(respond.encode(backend, rules, inner), tuple(inner.found.statuses))
 
 
@@ -76,10 +106,11 @@ class _Service:
         try:
             self._read(inner, encoded, said, outside, depth)
         except Fault as fault:
-            self._fail(inner.found, fault, _WHOLE)
+            self.fail(inner.found, fault, _WHOLE)
         return inner
 
-    def _fail(self, found: Findings, fault: Fault, parts: tuple[BodyPartPath, ...]) -> None:
+    def fail(self, found: Findings, fault: Fault, parts: tuple[BodyPartPath, ...]) -> None:
+        """Note a failure."""
         self.report(fault)
         found.statuses.append(status_of(fault, parts))
 
@@ -133,7 +164,7 @@ class _Service:
         random = controls.POP_LINK_RANDOM.one(data.controls)
         asked = wishes.Asked(party, said, random, answers)
         for request in data.requests:
-            self._attempt(turn, request.body_part, partial(self._request, turn, request, asked))
+            self._attempt(turn, request.body_part, partial(self.request, turn, request, asked))
         for control in data.controls:
             if control.body_part not in said.skipped:
                 self._attempt(turn, control.body_part, partial(operations.serve, turn, control))
@@ -143,9 +174,10 @@ class _Service:
         try:
             act()
         except Fault as fault:
-            self._fail(turn.found, fault, ((body_part,),))
+            self.fail(turn.found, fault, ((body_part,),))
 
-    def _request(self, turn: Turn, request: TaggedRequest, asked: wishes.Asked) -> None:
+    def request(self, turn: Turn, request: TaggedRequest, asked: wishes.Asked) -> None:
+        """Serve one request for a certificate."""
         if not turn.party.known:
             raise Fault(FaultKind.UNAUTHENTICATED, "request from nobody", "authentication is needed")
         if turn.party.role is Role.CERTIFICATE:
