@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pycryptoutil_protocols import algorithms, der, names, x509
 from pycryptoutil_protocols.faults import Fault, FaultKind
+from pycryptoutil_protocols.names import GeneralName
 from pycryptoutil_protocols.ports import Signer
 from pycryptoutil_protocols.x509 import Certificate
 
@@ -151,10 +152,17 @@ def signer_certificate(message: PKIMessage, candidates: Sequence[bytes] = ()) ->
         raise _check("no extraCerts", "the signer's certificate is missing in extraCerts")
     kid, sender = message.header.sender_kid, name_in(message.header.sender)
     named = [one for one in found if kid is None or one.subject_key_identifier in (b"", kid)]
-    matching = [one for one in named if sender is None or names.same_name(sender, one.subject)]
+    matching = [one for one in named if _is_name_of(message.header.sender, sender, one)]
     if not matching:
         raise _check("no certificate of the sender", "no certificate in extraCerts has the sender's name and key")
     return matching[0]
+
+
+def _is_name_of(sender: GeneralName, directory: bytes | None, certificate: Certificate) -> bool:
+    """The sender is the subject, or a name of another kind that the certificate has (RFC 9810 section 5.1.1)."""
+    if directory is not None:
+        return names.same_name(directory, certificate.subject)
+    return sender.comparable() in {one.comparable() for one in certificate.sans}
 
 
 def _certificate(encoded: bytes) -> Certificate:

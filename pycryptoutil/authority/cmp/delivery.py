@@ -5,6 +5,7 @@ made here goes in EnvelopedData around SignedData (RFC 9483 section 4.1.6), to t
 
 OpenSSL's client, up to 3.5 at least, reads such a key only if it stands bare where RFC 5958 has a package of keys, and
 is encrypted to a password by RFC 3211 instead of AES-KW (RFC 9481 section 4.4): so it is sent when not ``by_rfc``.
+It asks under CMP version 2, though EnvelopedData needs version 3, which tells it from clients that go by the RFC.
 """
 
 from __future__ import annotations

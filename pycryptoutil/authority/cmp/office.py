@@ -8,6 +8,7 @@ from typing import Final
 from pycryptoutil_protocols import der
 from pycryptoutil_protocols.cmp import general
 from pycryptoutil_protocols.cmp.messages import (
+    PVNO_3,
     BodyType,
     InfoTypeAndValue,
     PKIFailureInfo,
@@ -120,7 +121,7 @@ class CaOffice:
                 )
             else:
                 enrolment = self._service.enrol(person.tenant_id, order, actor, self._request_id)
-            return self._outcome(requester, wish, enrolment, key)
+            return self._outcome(requester, message, wish, enrolment, key)
         except Fault as fault:
             if orders.is_transient(fault):
                 raise
@@ -140,9 +141,11 @@ class CaOffice:
         enrolment = self._service.enrolment(person.tenant_id, item.enrolment)
         if enrolment.state is EnrolmentState.ISSUED and wish.generate:
             return self.enrol(requester, message, wish)  # which has the key
-        return self._outcome(requester, wish, enrolment, None)
+        return self._outcome(requester, message, wish, enrolment, None)
 
-    def _outcome(self, requester: Requester, wish: Wish, enrolment: Enrolment, key: PrivateKey | None) -> Outcome:
+    def _outcome(
+        self, requester: Requester, message: PKIMessage, wish: Wish, enrolment: Enrolment, key: PrivateKey | None
+    ) -> Outcome:
         if enrolment.state is EnrolmentState.PENDING:
             return Outcome(OutcomeState.PENDING, enrolment.id, retry_after=enrolment.retry_after)
         issued = enrolment.certificate
@@ -154,6 +157,9 @@ class CaOffice:
             # the server died after it had issued and before it could tell; nobody has the key any more
             text = "the key that was made is gone: ask for another"
             return Outcome.refused(orders.refuse(PKIFailureInfo.SYSTEM_FAILURE, text))
+        by_rfc = self._rules.generated_by_rfc
+        if by_rfc is None:
+            by_rfc = message.header.pvno == PVNO_3
         pair = delivery.key_pair(
             self._service,
             person,
@@ -162,7 +168,7 @@ class CaOffice:
             key,
             requester.actor,
             self._request_id,
-            by_rfc=self._rules.generated_by_rfc,
+            by_rfc=by_rfc,
         )
         return Outcome(
             OutcomeState.ISSUED,

@@ -9,12 +9,11 @@ from pycryptoutil_protocols import der, oids
 from pycryptoutil_protocols.cmp import protection
 from pycryptoutil_protocols.cmp.failures import CmpFault
 from pycryptoutil_protocols.cmp.general import KEM_CIPHERTEXT_INFO
-from pycryptoutil_protocols.cmp.messages import BodyType, General, PKIFailureInfo, PKIMessage, name_in
+from pycryptoutil_protocols.cmp.messages import BodyType, General, PKIFailureInfo, PKIMessage
 from pycryptoutil_protocols.cmp.protection import Mechanism
 from pycryptoutil_protocols.cmp.server.office import Auth, Requester
 from pycryptoutil_protocols.cmp.server.transactions import Record
 from pycryptoutil_protocols.faults import Fault, FaultKind
-from pycryptoutil_protocols.names import same_name
 from pycryptoutil_protocols.x509 import Certificate, decode_certificate
 
 from pycryptoutil.authority.cmp.place import Place
@@ -121,14 +120,10 @@ class Reception:
 
     def _signer(self, message: PKIMessage, record: Record | None) -> Certificate:
         """Return the certificate in extraCerts; in a transaction that goes on it may be left out."""
-        if message.extra_certificates or record is None or not record.owner.startswith(_CERTIFICATE):
+        if record is None or not record.owner.startswith(_CERTIFICATE):
             return protection.signer_certificate(message)
         known = self._service.certificate(self._place.tenant_id, record.owner.removeprefix(_CERTIFICATE))
-        certificate = decode_certificate(known.der)
-        sender = name_in(message.header.sender)
-        if sender is None or not same_name(sender, certificate.subject):
-            raise _bad_check("the sender is not who began the transaction")
-        return certificate
+        return protection.signer_certificate(message, (*message.extra_certificates, known.der))
 
     def _trusted(self, encoded: bytes) -> CertificateRecord:
         try:

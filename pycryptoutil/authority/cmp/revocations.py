@@ -56,6 +56,9 @@ def _revoke(
     reason, invalidity = _entry(details)
     record = orders.find(service, person.tenant_id, template.issuer, template.serial)
     check_owner(person, record)
+    if reason is RevocationReason.REMOVE_FROM_CRL and not person.is_ra:
+        # who put it on hold may have had reason to: its owner does not take that back
+        raise orders.refuse(PKIFailureInfo.NOT_AUTHORIZED, "a hold is released by a registration authority")
     try:
         service.revoke(person.tenant_id, record.serial, reason, invalidity, actor, request_id, record.authority)
     except Fault as fault:

@@ -18,4 +18,6 @@ class CmpRules:
     policy: Policy = field(default_factory=Policy)
     mac: MacLimits = DEFAULT_LIMITS
     ra_profiles: frozenset[str] = frozenset()
-    generated_by_rfc: bool = True  # how keys made here are sent: by RFC 9483, or as OpenSSL reads them
+    # how keys made here are sent: by RFC 9483, or as OpenSSL reads them; None: by RFC to who speaks version 3,
+    # which that form needs (RFC 9810 section 7), and as OpenSSL reads them to version 2, which OpenSSL sends
+    generated_by_rfc: bool | None = None

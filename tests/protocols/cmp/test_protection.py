@@ -15,6 +15,7 @@ from pycryptoutil_protocols.cmp.mac import KemMacParameters, Pbmac1Parameters, P
 from pycryptoutil_protocols.cmp.messages import BodyType, General, PKIFailureInfo, PKIMessage, PollReq, directory_name
 from pycryptoutil_protocols.cmp.protection import MacProtector, Mechanism, SignatureProtector
 from pycryptoutil_protocols.faults import Fault
+from pycryptoutil_protocols.names import GeneralName
 
 from tests.protocols import material as keys
 from tests.protocols.cmp import material
@@ -150,6 +151,16 @@ def test_the_signer_is_named() -> None:
 def test_the_signer_is_not_there(fields: dict[str, Any]) -> None:
     message = by_signature(**fields)
     fails(PKIFailureInfo.BAD_MESSAGE_CHECK, lambda: protection.signer_certificate(message))
+
+
+def test_a_sender_by_another_kind_of_name() -> None:
+    """RFC 9810 section 5.1.1: a name that the signer's certificate has."""
+    key = keys.private_key("EC-P256", 21)
+    certificate = keys.cert_der(keys.certificate(key, sans=("ra.example.test",)))
+    named = by_signature(sender=GeneralName.dns("RA.example.test"), extra_certificates=(certificate,))
+    assert protection.signer_certificate(named).der == certificate
+    other = by_signature(sender=GeneralName.dns("other.example.test"), extra_certificates=(certificate,))
+    fails(PKIFailureInfo.BAD_MESSAGE_CHECK, lambda: protection.signer_certificate(other))
 
 
 def test_a_certificate_that_is_none() -> None:

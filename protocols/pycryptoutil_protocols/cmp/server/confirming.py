@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import replace
 
-from pycryptoutil_protocols import algorithms, der
+from pycryptoutil_protocols import der
+from pycryptoutil_protocols.cmp import confirmation
+from pycryptoutil_protocols.cmp.failures import CmpFault
 from pycryptoutil_protocols.cmp.messages import (
-    PVNO_3,
     BodyType,
     CertConfirm,
     CertStatus,
     PkiConf,
     PKIFailureInfo,
 )
-from pycryptoutil_protocols.x509 import decode_certificate
 
 from .refusal import refusal
 from .transactions import Item, ItemState, Memory, Record, next_state
@@ -77,16 +76,10 @@ def _check_statuses(body: CertConfirm, sent: dict[int, Item]) -> None:
 
 
 def _check_hash(visit: Visit, status: CertStatus, item: Item) -> None:
-    certificate = visit.office.certificate(item)
-    if status.hash_algorithm:
-        if visit.message.header.pvno != PVNO_3:
-            raise refusal(PKIFailureInfo.BAD_REQUEST, "hashAlg belongs to CMP version 3")
-        name = algorithms.decode_hash(der.read(status.hash_algorithm))
-        if name == "sha1":
-            raise refusal(PKIFailureInfo.BAD_ALG, "SHA-1 is not accepted")
-    else:
-        chosen = algorithms.decode_signature(decode_certificate(certificate).signature_algorithm)
-        name = algorithms.signature_hash(chosen.name)
-    if not hmac.compare_digest(algorithms.digest(name, certificate), status.cert_hash):
-        text = "certHash is not the hash of the certificate"
-        raise refusal(PKIFailureInfo.BAD_POP if item.encrypted else PKIFailureInfo.BAD_CERT_ID, text)
+    """Whoever had to decrypt the certificate proves by its hash that they could."""
+    try:
+        confirmation.check(status, visit.office.certificate(item), visit.message.header.pvno)
+    except CmpFault as fault:
+        if item.encrypted and fault.failure is PKIFailureInfo.BAD_CERT_ID:
+            raise refusal(PKIFailureInfo.BAD_POP, fault.public, fault.detail) from None
+        raise

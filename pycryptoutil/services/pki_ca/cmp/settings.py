@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pycryptoutil_protocols.cmp.mac import MacLimits
 from pycryptoutil_protocols.cmp.server.office import Policy
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pycryptoutil.authority.cmp import CmpRules
 
+_BY_RFC: Final = {"auto": None, "rfc9483": True, "openssl": False}
 _ProfileName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
 
 
@@ -29,8 +30,9 @@ class CmpSettings(BaseModel):
     max_nested: Annotated[int, Field(ge=1, le=64)] = 16  # messages in a batch
     max_iterations: Annotated[int, Field(ge=1000, le=10_000_000)] = 100_000  # of a PasswordBasedMac
     max_pbkdf2_iterations: Annotated[int, Field(ge=1000, le=10_000_000)] = 600_000
-    # how keys that the CA makes are sent: by RFC 9483 section 4.1.6, or as OpenSSL's client reads them (3.5 at least)
-    generated_keys: Literal["rfc9483", "openssl"] = "rfc9483"
+    # how keys that the CA makes are sent: by RFC 9483 section 4.1.6, or as OpenSSL's client reads them (3.5 at least);
+    # auto: by the RFC to CMP version 3, and as OpenSSL reads them to version 2, which is what it sends
+    generated_keys: Literal["auto", "rfc9483", "openssl"] = "auto"
     # profiles whose certificates with id-kp-cmcRA speak for others; empty: all that have it
     registration_authorities: Annotated[tuple[_ProfileName, ...], Field(max_length=100)] = ()
 
@@ -48,5 +50,5 @@ class CmpSettings(BaseModel):
             ),
             mac=MacLimits(max_iterations=self.max_iterations, max_pbkdf2_iterations=self.max_pbkdf2_iterations),
             ra_profiles=frozenset(self.registration_authorities),
-            generated_by_rfc=self.generated_keys == "rfc9483",
+            generated_by_rfc=_BY_RFC[self.generated_keys],
         )
