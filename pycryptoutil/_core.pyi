@@ -25,8 +25,12 @@ __all__ = [
     "aes_kw_wrap",
     "base64url_decode",
     "base64url_encode",
+    "bench_decrypt_loop",
+    "bench_encrypt_loop",
+    "bench_mac_loop",
     "bench_sha256",
     "bench_sign_loop",
+    "bench_verify_loop",
     "build_crl",
     "build_crl_file",
     "check_crl_entries",
@@ -274,3 +278,15 @@ def bench_sign_loop(key: PrivateKey, signature_algorithm: str, data: bytes, coun
 
 def bench_sha256(data: bytes) -> float:
     """Seconds for one SHA-256 over data."""
+
+def bench_mac_loop(key: SecretKey, alg: str, data: bytes, count: int) -> float:
+    """Seconds for count bare HMACs; alg is JWS's, as below."""
+
+def bench_verify_loop(key: PublicKey, alg: str, data: bytes, signature: bytes, count: int) -> float:
+    """Seconds for count bare verifications of a JWS signature."""
+
+def bench_encrypt_loop(key: PublicKey | SecretKey, alg: str, enc: str, plaintext: bytes, count: int) -> float:
+    """Seconds for count key deliveries and encryptions, with no token around them."""
+
+def bench_decrypt_loop(key: PrivateKey | SecretKey, alg: str, token: bytes, count: int) -> float:
+    """Seconds for count key recoveries and decryptions; the token is parsed once."""

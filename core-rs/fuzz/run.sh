@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-20}
-targets=(pkcs8 spki sealed shares crl_entries der_reader)
+targets=(pkcs8 spki sealed shares crl_entries der_reader jose)
 
 if cargo fuzz --version >/dev/null 2>&1; then
   FUZZ_CORPUS="$PWD/fuzz/corpus" cargo test --quiet --release --locked --no-default-features --test fuzz_smoke seeds

@@ -23,7 +23,7 @@ impl Numbers {
                 0 if !data.is_empty() => data[at] ^= 1 << self.below(8),
                 1 if !data.is_empty() => data[at] = [0, 1, 0x7f, 0x80, 0x84, 0xff][self.below(6)],
                 2 => data.truncate(at),
-                3 => data.insert(at, [0x30, 0, 0x80, 2][self.below(4)]),
+                3 => data.insert(at, [0x30, 0, 0x80, 2, b'"', b',', b'.', b'{'][self.below(8)]),
                 4 if !data.is_empty() => drop(data.remove(at)),
                 _ => {
                     let from = self.below(data.len());
@@ -54,6 +54,7 @@ fn no_input_breaks_a_decoder() {
     let rounds = std::env::var("FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3000);
     for (name, target, seeds) in targets::all() {
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+        assert!(!seeds.is_empty(), "{name}");
         for seed in &seeds {
             target(seed);
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pycryptoutil.jose import text
+from pycryptoutil.jose import jwk, text
 from pycryptoutil.jose.jwe import JweDecrypter, JweEncrypter, decrypt, decrypt_many, encrypt, encrypt_json, encrypt_many
 from pycryptoutil.jose.jwk import Jwk, JwkPrivate, JwkPublic, JwkSecret, JwkSet, Usage, generate, parse, parse_public
 from pycryptoutil.jose.jws import JwsSigner, JwsVerifier, sign, sign_json, sign_many, verify, verify_many
@@ -24,6 +24,7 @@ __all__ = [
     "encrypt_json",
     "encrypt_many",
     "generate",
+    "jwk",
     "parse",
     "parse_public",
     "sign",

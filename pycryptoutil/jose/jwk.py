@@ -13,13 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
-    load_pem_public_key,
 )
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
@@ -339,22 +338,21 @@ def from_pem(text: str | bytes, usage: Usage | None = None) -> Asymmetric:
     if len(data) > MAX_JWK:
         raise malformed("PEM: too long")
     try:
-        if b"PUBLIC KEY-----" in data:
-            key = load_pem_public_key(data)
-            return from_der(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), usage)
-        body = _pem_body(data)
-        if body is not None:
-            return from_der(body, usage)
+        for label in (b"PUBLIC KEY", b"PRIVATE KEY"):
+            body = _pem_body(data, label)
+            if body is not None:
+                return from_der(body, usage)
+        # the older labels of one family each: RSA PRIVATE KEY, EC PRIVATE KEY
         private = load_pem_private_key(data, None)
         der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise malformed(f"PEM: {error}"[:200], "the PEM file cannot be read") from None
     return from_der(der, usage)
 
 
-def _pem_body(data: bytes) -> bytes | None:
-    """Return PKCS#8 as it stands: kinds that cryptography does not know pass too."""
-    begin, end = b"-----BEGIN PRIVATE KEY-----", b"-----END PRIVATE KEY-----"
+def _pem_body(data: bytes, label: bytes) -> bytes | None:
+    """Return what stands between the lines of a label: kinds that cryptography does not know pass too."""
+    begin, end = b"-----BEGIN " + label + b"-----", b"-----END " + label + b"-----"
     start, stop = data.find(begin), data.find(end)
     if start < 0 or stop < start:
         return None

@@ -13,7 +13,9 @@ mod symmetric;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
-    use super::bench::{bench_sha256, bench_sign_loop};
+    use super::bench::{
+        bench_decrypt_loop, bench_encrypt_loop, bench_mac_loop, bench_sha256, bench_sign_loop, bench_verify_loop,
+    };
     #[pymodule_export]
     use super::crl::{build_crl, build_crl_file, check_crl_entries, encode_crl_entries};
     #[pymodule_export]

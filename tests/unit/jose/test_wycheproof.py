@@ -61,8 +61,8 @@ def test_json_web_signature() -> None:
     """Decided otherwise than the vectors say.
 
     346, 350: the header says PS384 and the key PS256; 347, 351: the key's alg is "ES521", which is none. A key is
-    pinned to its alg here. 372, 373: symbols outside the alphabet are refused (RFC 7515 section 2). 367, 370: "invalid",
-    but octet for octet the token of a valid case.
+    pinned to its alg here. 372, 373: symbols outside the alphabet are refused (RFC 7515 section 2). 367,
+    370: "invalid", but octet for octet the token of a valid case.
     """
     accepted = frozenset({367, 370})
     tokens = {case["jws"]: case["tcId"] for _, case in cases("json_web_signature") if case["result"] == "valid"}
