@@ -18,7 +18,7 @@ from pycryptoutil.authority.model import (
     RevocationState,
 )
 from pycryptoutil.authority.store import certificates, repeats, revocation_events
-from pycryptoutil.storage import Prepared, Reader, UnitOfWork
+from pycryptoutil.storage import Instant, Prepared, Reader, UnitOfWork
 
 _LIST_LIMIT: Final = 1000
 _IN_LIMIT: Final = 500
@@ -257,13 +257,29 @@ def states(reader: Reader, authority_id: str, serials: Iterable[str]) -> dict[st
     return found
 
 
+_OF_DIGEST: Final = and_(repeats.c.tenant_id == bindparam("of_tenant"), repeats.c.digest == bindparam("of_digest"))
+_REMEMBERED: Final = Prepared(
+    select(repeats.c.authority_id, repeats.c.serial).where(
+        _OF_DIGEST, repeats.c.expires_at > bindparam("now", type_=Instant)
+    )
+)
+_REVOKED_SINCE: Final = select(certificates.c.serial).where(
+    certificates.c.tenant_id == repeats.c.tenant_id,
+    certificates.c.serial == repeats.c.serial,
+    certificates.c.revoked_at.is_not(None),
+)
+_MAKE_ROOM: Final = Prepared(
+    repeats.delete().where(
+        _OF_DIGEST, or_(repeats.c.expires_at <= bindparam("now", type_=Instant), _REVOKED_SINCE.exists())
+    )
+)
+_REMEMBER: Final = Prepared(repeats.insert())
+
+
 def remembered(reader: Reader, digest: str, now: datetime) -> tuple[str, str] | None:
     """Return (CA id, serial) of the certificate given for this request before."""
-    row = reader.execute(
-        select(repeats.c.authority_id, repeats.c.serial).where(
-            repeats.c.tenant_id == reader.tenant_id, repeats.c.digest == digest, repeats.c.expires_at > now
-        )
-    ).one_or_none()
+    given = {"of_tenant": reader.tenant_id, "of_digest": digest, "now": now}
+    row = reader.execute(_REMEMBERED, given).one_or_none()
     return (row.authority_id, row.serial) if row is not None else None
 
 
@@ -272,22 +288,16 @@ def remember(uow: UnitOfWork, digest: str, authority_id: str, serial: str, now: 
 
     What has run out, and what stands for a certificate revoked since, makes room.
     """
-    gone = select(certificates.c.serial).where(
-        certificates.c.tenant_id == uow.tenant_id,
-        certificates.c.serial == repeats.c.serial,
-        certificates.c.revoked_at.is_not(None),
-    )
+    uow.execute(_MAKE_ROOM, {"of_tenant": uow.tenant_id, "of_digest": digest, "now": now})
     uow.execute(
-        repeats.delete().where(
-            repeats.c.tenant_id == uow.tenant_id,
-            repeats.c.digest == digest,
-            or_(repeats.c.expires_at <= now, gone.exists()),
-        )
-    )
-    uow.execute(
-        repeats.insert().values(
-            tenant_id=uow.tenant_id, digest=digest, authority_id=authority_id, serial=serial, expires_at=now + window
-        )
+        _REMEMBER,
+        {
+            "tenant_id": uow.tenant_id,
+            "digest": digest,
+            "authority_id": authority_id,
+            "serial": serial,
+            "expires_at": now + window,
+        },
     )
 
 
