@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycryptoutil_protocols import algorithms, der
+from pycryptoutil_protocols import der
 from pycryptoutil_protocols.cmp import codec
 from pycryptoutil_protocols.cmp.failures import CmpFault, failure_of
 from pycryptoutil_protocols.cmp.messages import (
@@ -30,15 +30,10 @@ from pycryptoutil_protocols.cmp.messages import (
     name_in,
 )
 from pycryptoutil_protocols.crmf import codec as crmf
-from pycryptoutil_protocols.crmf import controls, values
 from pycryptoutil_protocols.crmf.messages import (
-    ArchiveOptions,
-    AttributeTypeAndValue,
     CertReqMsg,
     CertRequest,
     CertTemplate,
-    EncryptedKey,
-    PrivateKeyPop,
 )
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.names import GeneralName
@@ -263,85 +258,6 @@ def test_names() -> None:
 def test_what_makes_no_sense_is_not_written(kind: BodyType, body: Any) -> None:
     with pytest.raises(Fault):
         codec.encode(PKIMessage(material.header(), kind, body))
-
-
-def test_empty_choices_are_not_written() -> None:
-    for call in (
-        lambda: values.encode_encrypted_key(EncryptedKey()),
-        lambda: crmf.encode_message(CertReqMsg(CertRequest(0, CertTemplate()), PrivateKeyPop())),
-        lambda: controls.encode_controls(controls.Controls(archive=ArchiveOptions())),
-    ):
-        with pytest.raises(Fault):
-            call()
-
-
-# -- CRMF
-
-
-def control(oid: str, value: bytes) -> bytes:
-    return der.sequence(values.encode_attribute(AttributeTypeAndValue(oid, value)))
-
-
-@pytest.mark.parametrize(
-    "encoded",
-    [
-        der.sequence(),
-        control(controls.REGISTRATION_TOKEN, der.utf8_string("")),
-        control(controls.REGISTRATION_TOKEN, der.utf8_string("x" * 1025)),
-        control(controls.REGISTRATION_TOKEN, der.octet_string(b"x")),
-        control(controls.ARCHIVE_OPTIONS, der.null()),
-        control(controls.PUBLICATION_INFO, der.sequence(der.integer(2))),
-        control(controls.PUBLICATION_INFO, der.sequence(der.integer(1), der.sequence())),
-        control(controls.PUBLICATION_INFO, der.sequence(der.integer(0), der.sequence(der.sequence(der.integer(0))))),
-        control(controls.OLD_CERT_ID, der.sequence(NULL_NAME.der)),
-        control(controls.PROTOCOL_ENCRYPTION_KEY, der.sequence()),
-        der.sequence(*[values.encode_attribute(AttributeTypeAndValue("1.2.3", der.null()))] * 2),
-        der.sequence(*[values.encode_attribute(AttributeTypeAndValue(f"1.2.{n}", der.null())) for n in range(65)]),
-    ],
-)
-def test_bad_controls(encoded: bytes) -> None:
-    with pytest.raises(Fault):
-        controls.decode_controls(der.read(encoded))
-
-
-def pop(encoded: bytes) -> bytes:
-    return der.sequence(der.sequence(crmf.encode_request(CertRequest(0, CertTemplate())), encoded))
-
-
-@pytest.mark.parametrize(
-    "encoded",
-    [
-        der.implicit(0, b"x"),
-        der.explicit(2, der.null()),
-        der.explicit(2, der.implicit(1, b"\x02")),
-        der.explicit(2, der.implicit(0, b"\x01x")),
-        der.explicit(4, der.null()),
-        der.explicit(1, der.null()),
-        der.explicit(1, algorithms.signature_identifier("ed25519")),
-    ],
-)
-def test_bad_proofs(encoded: bytes) -> None:
-    with pytest.raises(Fault):
-        crmf.decode_messages(der.read(pop(encoded)))
-
-
-@pytest.mark.parametrize(
-    "encoded",
-    [
-        der.sequence(der.implicit(0, b"\x03")),
-        der.sequence(der.implicit(1, b"\x00\x01")),
-        der.sequence(der.implicit(1, bytes(65))),
-        der.sequence(der.explicit(5, der.null())),
-        der.sequence(der.explicit(6, der.null())),
-        der.sequence(der.explicit(4, der.explicit(0, der.null()))),
-        der.sequence(der.explicit(9, der.null())),
-        der.sequence(der.explicit(5, der.sequence()), der.implicit(1, b"\x01")),
-        der.sequence(der.explicit(10, der.null())),
-    ],
-)
-def test_bad_templates(encoded: bytes) -> None:
-    with pytest.raises(Fault):
-        crmf.decode_template(der.read(encoded))
 
 
 def test_general_messages_may_be_empty() -> None:

@@ -8,11 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyasn1.codec.der import decoder, encoder
-from pyasn1_alt_modules import rfc4211, rfc9810
-from pycryptoutil_protocols import der
+from pyasn1_alt_modules import rfc9810
 from pycryptoutil_protocols.cmp import codec
 from pycryptoutil_protocols.cmp.messages import BodyType, Nested, PKIMessage
-from pycryptoutil_protocols.crmf import codec as crmf
 
 from tests.protocols import material
 from tests.protocols.cmp import strategies
@@ -67,24 +65,6 @@ def test_nested_messages_keep_their_octets(inner: list[PKIMessage]) -> None:
     assert isinstance(again.body, Nested)
     assert [one.encoded for one in again.body.messages] == [one.encoded for one in made]
     assert again.body.messages == made
-
-
-@quick
-@given(message=strategies.request_messages)
-def test_crmf_requests(message: Any) -> None:
-    encoded = crmf.encode_message(message)
-    (again,) = crmf.decode_messages(der.read(der.sequence(encoded)))
-    assert again == message
-    assert crmf.encode_request(again.request) == crmf.encode_request(message.request)
-
-
-@quicker
-@given(message=strategies.request_messages)
-def test_pyasn1_reads_crmf(message: Any) -> None:
-    encoded = der.sequence(crmf.encode_message(message))
-    found, rest = decoder.decode(encoded, asn1Spec=rfc4211.CertReqMessages())
-    assert rest == b""
-    assert encoder.encode(found) == encoded
 
 
 @quicker
