@@ -13,6 +13,14 @@ from tests.support.databases import Databases
 PACKAGES = ("pycryptoutil.authority",)
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CmpWorld]:
+    """Two replicas over a database that a module's tests share; their clock stands still."""
+    databases: Databases = request.getfixturevalue(f"_{request.param}_databases")
+    with open_cmp(databases.fresh(PACKAGES), tmp_path_factory.mktemp("both"), replicas=2) as opened:
+        yield opened
+
+
 @pytest.fixture
 def world(databases: Databases, tmp_path: Path) -> Iterator[CmpWorld]:
     """Two replicas over a fresh database, SQLite or PostgreSQL."""

@@ -64,12 +64,12 @@ def enrolled(world: CmpWorld, client: Client, **more: object) -> tuple[Client, b
 
 
 @pytest.mark.parametrize("parameters", [PbmParameters.fresh(500), Pbmac1Parameters.fresh(2000)])
-def test_by_a_secret(world: CmpWorld, parameters: MacParameters) -> None:
+def test_by_a_secret(both: CmpWorld, parameters: MacParameters) -> None:
     """ir, ip, certConf and pkiConf, each answered by another replica, all protected by the same secret."""
-    credential = world.credential()
+    credential = both.credential()
     client = Client.by_secret(credential, NOW, parameters)
     secret = credential.password.encode()
-    answer = client.hear(world.send(client.request(signed_request(new_key(), *NAMES)), replica=0))
+    answer = client.hear(both.send(client.request(signed_request(new_key(), *NAMES)), replica=0))
     assert answer.kind is BodyType.IP
     assert type(verify_mac(answer, secret)) is type(parameters)
     assert mac_parameters(answer) != parameters  # its own salt
@@ -78,39 +78,39 @@ def test_by_a_secret(world: CmpWorld, parameters: MacParameters) -> None:
     assert answer.header.info(general.IMPLICIT_CONFIRM) is None
     wait = answer.header.info(general.CONFIRM_WAIT_TIME)
     assert wait is not None
-    assert general.read_confirm_wait_time(wait) == NOW + world.rules.policy.confirm_wait
+    assert general.read_confirm_wait_time(wait) == NOW + both.rules.policy.confirm_wait
     found = certificate(answer)
-    chain = world.service.authority(TENANT).chain
+    chain = both.service.authority(TENANT).chain
     assert isinstance(answer.body, CertRepMessage)
     assert answer.body.ca_certificates == (chain[-1],)
     assert answer.extra_certificates == chain[:-1]  # no self-signed certificate
-    done = client.hear(world.send(client.confirm(accepts(found)), replica=1))
+    done = client.hear(both.send(client.confirm(accepts(found)), replica=1))
     assert done.kind is BodyType.PKICONF
     verify_mac(done, secret)
-    assert world.status(serial(found)) == "valid"
-    record = world.service.certificate(TENANT, serial(found))
+    assert both.status(serial(found)) == "valid"
+    record = both.service.certificate(TENANT, serial(found))
     assert (record.requester, record.protocol) == (credential.credential.actor, "cmp")
 
 
-def test_each_kind_of_request(world: CmpWorld) -> None:
+def test_each_kind_of_request(both: CmpWorld) -> None:
     """ir, cr, p10cr by a secret, then cr and kur by the certificate."""
-    client = Client.by_secret(world.credential(), NOW)
-    first = client.hear(world.send(client.request(signed_request(new_key(), *NAMES), kind=BodyType.CR)))
+    client = Client.by_secret(both.credential(), NOW)
+    first = client.hear(both.send(client.request(signed_request(new_key(), *NAMES), kind=BodyType.CR)))
     assert first.kind is BodyType.CP
     assert isinstance(first.body, CertRepMessage)
     assert first.body.ca_certificates == ()  # only in ip
     client = client.again()
     key = private_key("EC-P256", 7)
     request = csr_der(key, "b.example.test", sans=["b.example.test"])
-    answer = client.hear(world.send(client.message(BodyType.P10CR, Pkcs10(request))))
+    answer = client.hear(both.send(client.message(BodyType.P10CR, Pkcs10(request))))
     assert answer.kind is BodyType.CP
     assert isinstance(answer.body, CertRepMessage)
     assert answer.body.responses[0].request_id == -1
     assert decode_certificate(certificate(answer)).spki == spki_of(key)
-    assert client.hear(world.send(client.confirm(accepts(certificate(answer), -1)))).kind is BodyType.PKICONF
+    assert client.hear(both.send(client.confirm(accepts(certificate(answer), -1)))).kind is BodyType.PKICONF
 
-    signing, old = enrolled(world, client.again())
-    answer = signing.hear(world.send(signing.request(signed_request(new_key(), *NAMES), kind=BodyType.CR)))
+    signing, old = enrolled(both, client.again())
+    answer = signing.hear(both.send(signing.request(signed_request(new_key(), *NAMES), kind=BodyType.CR)))
     assert answer.kind is BodyType.CP
     signer = signer_certificate(answer)
     verify_signature(answer, signer.spki)
@@ -120,12 +120,12 @@ def test_each_kind_of_request(world: CmpWorld) -> None:
         old_certificate=CertId(directory_name(decode_certificate(old).issuer), decode_certificate(old).serial)
     )
     update = signed_request(new_key(), "a.example.test", controls=controls)
-    answer = signing.hear(world.send(signing.request(update, kind=BodyType.KUR)))
+    answer = signing.hear(both.send(signing.request(update, kind=BodyType.KUR)))
     assert answer.kind is BodyType.KUP
     new = certificate(answer)
     assert decode_certificate(new).sans == decode_certificate(old).sans
-    assert signing.hear(world.send(signing.confirm(accepts(new)))).kind is BodyType.PKICONF
-    assert world.status(serial(old)) == "valid"  # RFC 9483 section 4.1.3: the old one is not revoked by this
+    assert signing.hear(both.send(signing.confirm(accepts(new)))).kind is BodyType.PKICONF
+    assert both.status(serial(old)) == "valid"  # RFC 9483 section 4.1.3: the old one is not revoked by this
 
 
 def test_key_update_by_a_secret_names_the_certificate(shared: CmpWorld) -> None:
@@ -175,13 +175,13 @@ def test_implicit_confirmation(world: CmpWorld) -> None:
 
 
 @pytest.mark.parametrize("how", ["status", "empty"])
-def test_a_certificate_that_the_client_rejects_is_revoked(world: CmpWorld, how: str) -> None:
-    client = Client.by_secret(world.credential(), NOW)
-    answer = client.hear(world.send(client.request(signed_request(new_key(), *NAMES))))
+def test_a_certificate_that_the_client_rejects_is_revoked(both: CmpWorld, how: str) -> None:
+    client = Client.by_secret(both.credential(), NOW)
+    answer = client.hear(both.send(client.request(signed_request(new_key(), *NAMES))))
     found = certificate(answer)
     statuses = (rejects(found),) if how == "status" else ()
-    assert client.hear(world.send(client.confirm(*statuses), replica=1)).kind is BodyType.PKICONF
-    record = world.service.certificate(TENANT, serial(found))
+    assert client.hear(both.send(client.confirm(*statuses), replica=1)).kind is BodyType.PKICONF
+    record = both.service.certificate(TENANT, serial(found))
     assert (record.status.value, record.reason.value if record.reason else "") == ("revoked", "cessationOfOperation")
 
 
@@ -199,15 +199,15 @@ def test_without_certconf_the_certificate_is_revoked_in_time(world: CmpWorld) ->
     assert failures(world.send(client.confirm(accepts(found)))) == {"CERT_REVOKED"}
 
 
-def test_several_certificates_in_one_message(world: CmpWorld) -> None:
-    client = Client.by_secret(world.credential(), NOW)
+def test_several_certificates_in_one_message(both: CmpWorld) -> None:
+    client = Client.by_secret(both.credential(), NOW)
     keys = [new_key() for _ in range(3)]
     requests = [
         signed_request(keys[0], *NAMES, request_id=0),
         signed_request(keys[1], "b.elsewhere.test", "b.elsewhere.test", request_id=5),
         signed_request(keys[2], "c.example.test", "c.example.test", request_id=9),
     ]
-    answer = client.hear(world.send(client.request(*requests)))
+    answer = client.hear(both.send(client.request(*requests)))
     assert isinstance(answer.body, CertRepMessage)
     assert [one.request_id for one in answer.body.responses] == [0, 5, 9]
     first, refused, last = answer.body.responses
@@ -215,9 +215,9 @@ def test_several_certificates_in_one_message(world: CmpWorld) -> None:
     assert first.key_pair is not None
     assert last.key_pair is not None
     a, c = first.key_pair.certificate, last.key_pair.certificate
-    done = client.hear(world.send(client.confirm(accepts(a, 0), rejects(c, 9)), replica=1))
+    done = client.hear(both.send(client.confirm(accepts(a, 0), rejects(c, 9)), replica=1))
     assert done.kind is BodyType.PKICONF
-    assert (world.status(serial(a)), world.status(serial(c))) == ("valid", "revoked")
+    assert (both.status(serial(a)), both.status(serial(c))) == ("valid", "revoked")
 
 
 def test_version_3_may_name_its_hash(shared: CmpWorld) -> None:
@@ -248,10 +248,10 @@ def by_decryption(key: object) -> CertReqMsg:
 
 
 @pytest.mark.parametrize("algorithm", ["EC-P256", "RSA-2048"])
-def test_possession_by_decrypting_the_certificate(world: CmpWorld, algorithm: str) -> None:
+def test_possession_by_decrypting_the_certificate(both: CmpWorld, algorithm: str) -> None:
     key = private_key(algorithm)
-    client = Client.by_secret(world.credential(), NOW, pvno=3)
-    answer = client.hear(world.send(client.request(by_decryption(key), implicit=True)))
+    client = Client.by_secret(both.credential(), NOW, pvno=3)
+    answer = client.hear(both.send(client.request(by_decryption(key), implicit=True)))
     assert isinstance(answer.body, CertRepMessage)
     (response,) = answer.body.responses
     assert response.key_pair is not None
@@ -260,24 +260,24 @@ def test_possession_by_decrypting_the_certificate(world: CmpWorld, algorithm: st
     assert answer.header.info(general.IMPLICIT_CONFIRM) is None  # certConf is the proof
     found = possession.decrypt_certificate(response.key_pair.encrypted_certificate, SoftDecryptor(key))
     wrong = client.confirm(replace(accepts(found), cert_hash=bytes(32)))
-    assert failures(world.send(wrong)) == {"BAD_POP"}
-    assert client.hear(world.send(client.confirm(accepts(found)), replica=1)).kind is BodyType.PKICONF
-    assert world.status(serial(found)) == "valid"
+    assert failures(both.send(wrong)) == {"BAD_POP"}
+    assert client.hear(both.send(client.confirm(accepts(found)), replica=1)).kind is BodyType.PKICONF
+    assert both.status(serial(found)) == "valid"
 
 
-def test_a_registration_authority_may_say_verified(world: CmpWorld) -> None:
-    ra = registration_authority(world)
+def test_a_registration_authority_may_say_verified(both: CmpWorld) -> None:
+    ra = registration_authority(both)
     request = CertReqMsg(CertRequest(0, template(new_key().public_spki, *NAMES)), RaVerified())
-    answer = ra.hear(world.send(ra.request(request), "tls-server"))
+    answer = ra.hear(both.send(ra.request(request), "tls-server"))
     found = certificate(answer)
-    assert ra.hear(world.send(ra.confirm(accepts(found)), "tls-server")).kind is BodyType.PKICONF
-    record = world.service.certificate(TENANT, serial(found))
+    assert ra.hear(both.send(ra.confirm(accepts(found)), "tls-server")).kind is BodyType.PKICONF
+    record = both.service.certificate(TENANT, serial(found))
     assert record.profile == "tls-server"
     ra = ra.again()
-    answer = ra.hear(world.send(ra.request(request, general_info=(general.cert_profile(["tls-client"]),))))
+    answer = ra.hear(both.send(ra.request(request, general_info=(general.cert_profile(["tls-client"]),))))
     assert failures(answer) or certificates(answer)  # whichever the profile decides, it is that profile
     if certificates_of(answer):
-        assert world.service.certificate(TENANT, serial(certificate(answer))).profile == "tls-client"
+        assert both.service.certificate(TENANT, serial(certificate(answer))).profile == "tls-client"
 
 
 def certificates_of(answer: PKIMessage) -> bool:
@@ -297,10 +297,10 @@ def registration_authority(world: CmpWorld) -> Client:
 # -- keys that the CA makes (RFC 9483 section 4.1.6) -------------------------------------------------------------------
 
 
-def test_central_key_generation_for_a_password(world: CmpWorld) -> None:
-    credential = world.credential()
+def test_central_key_generation_for_a_password(both: CmpWorld) -> None:
+    credential = both.credential()
     client = Client.by_secret(credential, NOW, pvno=3)
-    answer = client.hear(world.send(client.request(CertReqMsg(CertRequest(0, template(None, *NAMES))))))
+    answer = client.hear(both.send(client.request(CertReqMsg(CertRequest(0, template(None, *NAMES))))))
     assert isinstance(answer.body, CertRepMessage)
     (response,) = answer.body.responses
     assert response.key_pair is not None
@@ -310,7 +310,7 @@ def test_central_key_generation_for_a_password(world: CmpWorld) -> None:
     assert maker.der in chain
     made = load_der_private_key(pkcs8, None)
     assert spki_of(made) == decode_certificate(response.key_pair.certificate).spki
-    assert client.hear(world.send(client.confirm(accepts(response.key_pair.certificate)))).kind is BodyType.PKICONF
+    assert client.hear(both.send(client.confirm(accepts(response.key_pair.certificate)))).kind is BodyType.PKICONF
 
 
 @pytest.mark.parametrize("algorithm", ["RSA-2048", "EC-P256"])

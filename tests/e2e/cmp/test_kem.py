@@ -97,61 +97,61 @@ def keyed(world: CmpWorld, key: PrivateKey, found: bytes) -> Client:
 
 
 @pytest.mark.parametrize("algorithm", ["ML-KEM-512", "ML-KEM-768", "ML-KEM-1024"])
-def test_a_certificate_for_a_kem_key(world: CmpWorld, algorithm: str) -> None:
-    key, found = enrolled(world, algorithm)
+def test_a_certificate_for_a_kem_key(both: CmpWorld, algorithm: str) -> None:
+    key, found = enrolled(both, algorithm)
     assert decode_certificate(found).spki == key.public_spki
-    assert world.status(serial(found)) == "valid"
+    assert both.status(serial(found)) == "valid"
 
 
-def test_a_key_update_protected_by_the_kem_key(world: CmpWorld) -> None:
+def test_a_key_update_protected_by_the_kem_key(both: CmpWorld) -> None:
     """genm, genp; then kur, kup, certConf, pkiConf with KemBasedMac, by whichever replica."""
-    key, old = enrolled(world, "ML-KEM-768")
-    client = keyed(world, key, old)
+    key, old = enrolled(both, "ML-KEM-768")
+    client = keyed(both, key, old)
     new = generate("ML-KEM-768")
-    answer = client.hear(world.send(client.request(request(new), kind=BodyType.KUR), replica=1))
+    answer = client.hear(both.send(client.request(request(new), kind=BodyType.KUR), replica=1))
     verify_signature(answer, signer_certificate(answer).spki)
     assert isinstance(answer.body, CertRepMessage)
     (response,) = answer.body.responses
     assert response.key_pair is not None, response.status
     assert response.key_pair.encrypted_certificate is not None
     found = possession.decrypt_certificate(response.key_pair.encrypted_certificate, Opener(new))
-    assert client.hear(world.send(client.confirm(accepts(found)))).kind is BodyType.PKICONF
-    assert world.status(serial(found)) == "valid"
+    assert client.hear(both.send(client.confirm(accepts(found)))).kind is BodyType.PKICONF
+    assert both.status(serial(found)) == "valid"
 
 
-def test_a_revocation_and_a_question_protected_by_the_kem_key(world: CmpWorld) -> None:
-    key, found = enrolled(world, "ML-KEM-512")
-    client = keyed(world, key, found)
-    answer = client.hear(world.send(client.revoke(found), replica=1))
+def test_a_revocation_and_a_question_protected_by_the_kem_key(both: CmpWorld) -> None:
+    key, found = enrolled(both, "ML-KEM-512")
+    client = keyed(both, key, found)
+    answer = client.hear(both.send(client.revoke(found), replica=1))
     assert answer.kind is BodyType.RP
     assert not failures(answer)
-    assert world.status(serial(found)) == "revoked"
+    assert both.status(serial(found)) == "revoked"
 
 
-def test_who_has_not_the_key_gets_nowhere(world: CmpWorld) -> None:
+def test_who_has_not_the_key_gets_nowhere(both: CmpWorld) -> None:
     """Anybody may ask for the ciphertext; nobody else can use it, and nobody can without asking."""
-    key, found = enrolled(world, "ML-KEM-768")
-    client = keyed(world, key, found)
+    key, found = enrolled(both, "ML-KEM-768")
+    client = keyed(both, key, found)
     client.protector = MacProtector(bytes(32), KemMacParameters(client.tid))
-    assert failures(world.send(client.revoke(found))) == {"BAD_MESSAGE_CHECK"}
+    assert failures(both.send(client.revoke(found))) == {"BAD_MESSAGE_CHECK"}
     unasked = replace(client, peer_nonce=None).again()
     unasked.protector = MacProtector(bytes(32), KemMacParameters(unasked.tid))
-    assert failures(world.send(unasked.revoke(found))) == {"BAD_MESSAGE_CHECK"}
-    assert world.status(serial(found)) == "valid"
+    assert failures(both.send(unasked.revoke(found))) == {"BAD_MESSAGE_CHECK"}
+    assert both.status(serial(found)) == "valid"
 
 
-def test_a_key_that_is_no_kem_key(world: CmpWorld) -> None:
-    client = Client.by_secret(world.credential(), NOW)
+def test_a_key_that_is_no_kem_key(both: CmpWorld) -> None:
+    client = Client.by_secret(both.credential(), NOW)
     signing = new_key()
-    found = certificate(client.hear(world.send(client.request(signed_request(signing, *NAMES), implicit=True))))
+    found = certificate(client.hear(both.send(client.request(signed_request(signing, *NAMES), implicit=True))))
     asking = Client(None, NOW, chain=(found,), pvno=3)
-    assert failures(world.send(asking.ask(general.kem_ciphertext_info()))) == {"BAD_ALG"}
+    assert failures(both.send(asking.ask(general.kem_ciphertext_info()))) == {"BAD_ALG"}
 
 
-def test_the_shared_secret_is_not_stored_in_the_clear(world: CmpWorld) -> None:
-    key, found = enrolled(world, "ML-KEM-768")
-    client = keyed(world, key, found)
-    stored = world.service.transactions.get(TENANT, "cmp", client.tid.hex())
+def test_the_shared_secret_is_not_stored_in_the_clear(both: CmpWorld) -> None:
+    key, found = enrolled(both, "ML-KEM-768")
+    client = keyed(both, key, found)
+    stored = both.service.transactions.get(TENANT, "cmp", client.tid.hex())
     assert stored is not None
     assert stored.data["secret"] == ""
     assert isinstance(client.protector, MacProtector)

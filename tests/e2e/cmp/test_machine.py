@@ -171,5 +171,5 @@ def test_transactions_in_every_order(machine_world: CmpWorld) -> None:
     class Machine(Transactions):
         world = machine_world
 
-    chosen = settings(max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+    chosen = settings(max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Machine, settings=chosen)

@@ -133,9 +133,19 @@ def _begin(visit: Visit, keyed: Record | None) -> bytes:
     elif kind is BodyType.RR:
         memory, reply = _memory(visit), revoking.revoke
     else:
-        return _at_once(visit, keyed)
+        return _at_once(visit)
     record = _open(visit, State.BEGUN, memory, keyed)
+    if record is None:
+        return _meet(visit)
     return _settle(visit, record, reply(visit, record, again=False))
+
+
+def _meet(visit: Visit) -> bytes:
+    """Go on with the transaction that another replica opened in this moment: perhaps for the same message."""
+    record = visit.office.recall(visit.transaction_id)
+    if record is None or not hmac.compare_digest(record.memory.digest, visit.digest):
+        raise refusal(PKIFailureInfo.TRANSACTION_ID_IN_USE, "the transactionID is in use")
+    return _transact(visit, record)
 
 
 def _resume(visit: Visit, record: Record) -> bytes:
@@ -160,12 +170,12 @@ _AT_ONCE: Mapping[BodyType, Callable[[Visit], Reply]] = {
 }
 
 
-def _at_once(visit: Visit, keyed: Record | None) -> bytes:
+def _at_once(visit: Visit) -> bytes:
     """Serve what changes nothing, and so need not be remembered."""
     if visit.message.kind is BodyType.GENM and informing.wants_key(visit.message):
         reply, secret = informing.make_key(visit)
-        memory = replace(_memory(visit), secret=secret)
-        return _settle(visit, _open(visit, State.KEYED, memory, keyed), reply)
+        record = _open(visit, State.KEYED, replace(_memory(visit), secret=secret), None)
+        return _settle(visit, record, reply) if record is not None else _meet(visit)
     reply = _AT_ONCE[visit.message.kind](visit)
     return _encode(visit, reply, header.new_nonce())
 
@@ -174,21 +184,17 @@ def _memory(visit: Visit) -> Memory:
     return Memory(int(visit.message.kind), visit.requester.auth.value, visit.digest)
 
 
-def _open(visit: Visit, state: State, memory: Memory, keyed: Record | None) -> Record:
+def _open(visit: Visit, state: State, memory: Memory, keyed: Record | None) -> Record | None:
+    """Begin the transaction in the database; None if another replica was first."""
     expires = visit.now + visit.office.policy.confirm_wait
-    if keyed is not None:
-        kept = replace(memory, secret=keyed.memory.secret)
-        return visit.office.save(keyed, state, kept, expires)
     try:
+        if keyed is not None:
+            return visit.office.save(keyed, state, replace(memory, secret=keyed.memory.secret), expires)
         return visit.office.open(visit.transaction_id, visit.requester.actor, state, memory, expires)
     except Fault as fault:
         if fault.kind is not FaultKind.CONFLICT:
             raise
-    record = visit.office.recall(visit.transaction_id)  # a repetition that another replica serves
-    if record is None or not hmac.compare_digest(record.memory.digest, visit.digest):
-        raise refusal(PKIFailureInfo.TRANSACTION_ID_IN_USE, "the transactionID is in use")
-    _check_owner(visit, record)
-    return record
+        return None
 
 
 def _settle(visit: Visit, record: Record, reply: Reply) -> bytes:
