@@ -107,25 +107,22 @@ class CaOffice:
 
     def enrol(self, requester: Requester, message: PKIMessage, wish: Wish) -> Outcome:
         """Issue, or ask for approval; a repeat finds what there is."""
-        person = person_of(requester)
         try:
-            order = orders.make(self._service, person, message, wish, self._clock.now())
-            delivery.check_receivable(person, wish)
-            enrolment: Enrolment
-            key: PrivateKey | None = None
-            actor = requester.actor
-            if wish.generate:
-                algorithm = self._key_algorithm(person.tenant_id, order.profile, wish.key_algorithm)
-                enrolment, key = self._service.enrol_generated(
-                    person.tenant_id, order, actor, self._request_id, algorithm
-                )
-            else:
-                enrolment = self._service.enrol(person.tenant_id, order, actor, self._request_id)
-            return self._outcome(requester, message, wish, enrolment, key)
+            enrolment, key = self._ask(requester, message, wish)
         except Fault as fault:
             if orders.is_transient(fault):
                 raise
             return Outcome.refused(orders.as_cmp(fault))
+        return self._outcome(requester, message, wish, enrolment, key)
+
+    def _ask(self, requester: Requester, message: PKIMessage, wish: Wish) -> tuple[Enrolment, PrivateKey | None]:
+        person = person_of(requester)
+        order = orders.make(self._service, person, message, wish, self._clock.now())
+        delivery.check_receivable(person, wish)
+        if not wish.generate:
+            return self._service.enrol(person.tenant_id, order, requester.actor, self._request_id), None
+        algorithm = self._key_algorithm(person.tenant_id, order.profile, wish.key_algorithm)
+        return self._service.enrol_generated(person.tenant_id, order, requester.actor, self._request_id, algorithm)
 
     def _key_algorithm(self, tenant_id: str, profile: str, wanted: str) -> str:
         """Return the key to make: of RSA, which a request does not say more of, in a size that the profile allows."""
@@ -160,16 +157,15 @@ class CaOffice:
         by_rfc = self._rules.generated_by_rfc
         if by_rfc is None:
             by_rfc = message.header.pvno == PVNO_3
-        pair = delivery.key_pair(
-            self._service,
-            person,
-            wish,
-            issued,
-            key,
-            requester.actor,
-            self._request_id,
-            by_rfc=by_rfc,
-        )
+        try:
+            pair = delivery.key_pair(
+                self._service, person, wish, issued, key, requester.actor, self._request_id, by_rfc=by_rfc
+            )
+        except (
+            Fault
+        ) as fault:  # it is issued: no refusal would undo that, while a repeat finds it, or nobody confirms it
+            detail = f"{issued.serial} cannot be handed over: {fault.detail}"
+            raise Fault(FaultKind.INTERNAL, detail) from fault
         return Outcome(
             OutcomeState.ISSUED,
             enrolment=enrolment.id,

@@ -393,6 +393,13 @@ def no_nonce(world: CmpWorld, client: Client) -> PKIMessage:
     return ask(world, client, sender_nonce=None)
 
 
+def nonce_used_before(world: CmpWorld, client: Client) -> PKIMessage:
+    nonce = os.urandom(16)
+    answer = ask(world, client, sender_nonce=nonce)
+    client.peer_nonce = answer.header.sender_nonce
+    return world.send(client.confirm(accepts(certificate(answer)), sender_nonce=nonce))
+
+
 def name_that_is_not_allowed(world: CmpWorld, client: Client) -> PKIMessage:
     return world.send(client.request(signed_request(new_key(), "a.elsewhere.test", "a.elsewhere.test")))
 
@@ -531,6 +538,7 @@ CASES: list[tuple[Case, PKIFailureInfo]] = [
     (update_of_an_unknown_root, F.ADD_INFO_NOT_AVAILABLE),
     (short_nonce, F.BAD_SENDER_NONCE),
     (no_nonce, F.BAD_SENDER_NONCE),
+    (nonce_used_before, F.BAD_SENDER_NONCE),
     (name_that_is_not_allowed, F.BAD_CERT_TEMPLATE),
     (serial_number_asked_for, F.BAD_CERT_TEMPLATE),
     (kind_of_key_that_is_not_allowed, F.BAD_CERT_TEMPLATE),

@@ -99,9 +99,15 @@ def _transact(visit: Visit, record: Record | None) -> bytes:
         visit.message.header.recipient_nonce, nonce
     ):
         raise refusal(PKIFailureInfo.BAD_RECIPIENT_NONCE, "recipNonce is not the last senderNonce of this server")
+    if _sender_nonce(visit) == record.memory.heard:
+        raise refusal(PKIFailureInfo.BAD_SENDER_NONCE, "senderNonce was used before in this transaction")
     if record.state is State.KEYED:
         return _begin(visit, record)
     return _follow(visit, record)
+
+
+def _sender_nonce(visit: Visit) -> str:
+    return (visit.message.header.sender_nonce or b"").hex()
 
 
 def _check_owner(visit: Visit, record: Record) -> None:
@@ -205,6 +211,7 @@ def _settle(visit: Visit, record: Record, reply: Reply) -> bytes:
         reply.memory or record.memory,
         digest=visit.digest,
         nonce=nonce.hex(),
+        heard=_sender_nonce(visit),
         answer=base64.b64encode(encoded).decode("ascii"),
     )
     policy = visit.office.policy

@@ -89,7 +89,7 @@ def poll(visit: Visit, record: Record) -> Reply:
         memory = _note(memory, request_id, outcome)
         told.append((request_id, outcome))
     if all(outcome.state is OutcomeState.PENDING for _, outcome in told):
-        entries = tuple(PollRepEntry(request_id, outcome.retry_after) for request_id, outcome in told)
+        entries = tuple(PollRepEntry(request_id, max(outcome.retry_after, 1)) for request_id, outcome in told)
         return Reply(BodyType.POLLREP, PollRep(entries), state=State.WAITING, memory=memory)
     if next_state(memory) is not State.WAITING:
         memory = replace(memory, request="")

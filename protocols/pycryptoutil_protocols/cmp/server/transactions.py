@@ -100,6 +100,7 @@ class Memory:
     auth: str  # how its messages are protected
     digest: str  # of the last message that was taken
     nonce: str = ""  # our last senderNonce
+    heard: str = ""  # the client's last one
     answer: str = field(default="", repr=False)  # to the last message, base64
     request: str = field(default="", repr=False)  # the first message, base64, while something waits
     implicit: bool = False  # confirmed without certConf
@@ -113,6 +114,7 @@ class Memory:
             "auth": self.auth,
             "digest": self.digest,
             "nonce": self.nonce,
+            "heard": self.heard,
             "answer": self.answer,
             "request": self.request,
             "implicit": self.implicit,
