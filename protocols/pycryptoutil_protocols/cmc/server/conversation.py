@@ -111,10 +111,10 @@ def once(backend: Backend, rules: Rules, said: Conversation, party: Party) -> No
 
 
 def settle(backend: Backend, rules: Rules, said: Conversation, party: Party, digest: str, keys: list[str]) -> None:
-    """Keep the transaction while it goes on, and forget it at its end. Nothing is kept for who is not known."""
-    if said.transaction is None or not party.known:
-        return
+    """Keep the transaction while it goes on, and forget it at its end. Who is not known can begin none."""
     memo = said.memo
+    if said.transaction is None or (memo is None and not party.known):
+        return
     if not said.goes_on:
         if memo is not None:
             backend.forget(memo)
