@@ -94,16 +94,19 @@ def _transact(visit: Visit, record: Record | None) -> bytes:
             return _resume(visit, record)
     if kind not in EXPECTED[record.state]:
         raise _misplaced(kind, record)
-    nonce = bytes.fromhex(record.memory.nonce)
-    if visit.message.header.recipient_nonce is None or not hmac.compare_digest(
-        visit.message.header.recipient_nonce, nonce
-    ):
-        raise refusal(PKIFailureInfo.BAD_RECIPIENT_NONCE, "recipNonce is not the last senderNonce of this server")
-    if _sender_nonce(visit) == record.memory.heard:
-        raise refusal(PKIFailureInfo.BAD_SENDER_NONCE, "senderNonce was used before in this transaction")
+    _check_nonces(visit, record)
     if record.state is State.KEYED:
         return _begin(visit, record)
     return _follow(visit, record)
+
+
+def _check_nonces(visit: Visit, record: Record) -> None:
+    """The recipNonce is our last senderNonce, and the senderNonce a fresh one (RFC 9810 section 5.1.1)."""
+    given = visit.message.header.recipient_nonce
+    if given is None or not hmac.compare_digest(given, bytes.fromhex(record.memory.nonce)):
+        raise refusal(PKIFailureInfo.BAD_RECIPIENT_NONCE, "recipNonce is not the last senderNonce of this server")
+    if _sender_nonce(visit) == record.memory.heard:
+        raise refusal(PKIFailureInfo.BAD_SENDER_NONCE, "senderNonce was used before in this transaction")
 
 
 def _sender_nonce(visit: Visit) -> str:
