@@ -70,8 +70,9 @@ openapi: setup ## Write docs/openapi/*.json anew
 	$(BIN)/pycryptoutil openapi docs/openapi
 
 .PHONY: interop
-interop: setup ## Run the suite against curl, openssl, gnutls, strongSwan and pkilint
+interop: setup ## Run the suite against curl, openssl, gnutls, strongSwan, certmonger, scepclient and pkilint
 	bash tests/interop/prepare_debian13.sh
+	bash tests/interop/prepare_scep.sh || [ $$? = 77 ]
 	$(PYTEST) -m interop $(ARGS)
 
 .PHONY: bench

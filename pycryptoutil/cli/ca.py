@@ -10,6 +10,7 @@ import click
 from pycryptoutil.cli import output
 from pycryptoutil.cli.client import Administrator, administrator_options
 from pycryptoutil.cli.exits import CommandError
+from pycryptoutil.cli.scep import scep
 from pycryptoutil.cli.timestamp import timestamp
 
 SERVICE: Final = "pki-ca"
@@ -57,6 +58,7 @@ def ca() -> None:
 
 
 ca.add_command(timestamp)
+ca.add_command(scep)
 
 
 # -- certificate authorities -------------------------------------------------------------------------------------------

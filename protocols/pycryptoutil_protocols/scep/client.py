@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pycryptoutil_protocols import algorithms, cms, der, oids, x509
+from pycryptoutil_protocols.attributes import Attribute
 from pycryptoutil_protocols.cms import MAX_CMS
 from pycryptoutil_protocols.faults import Fault, FaultKind
+from pycryptoutil_protocols.names import GeneralName, encode_general_names
 from pycryptoutil_protocols.ports import Signer
 from pycryptoutil_protocols.x509 import Certificate
 
@@ -182,3 +184,19 @@ def _open(message: PkiMessage, unwrap: cms.Unwrap | None) -> cms.SignedData:
         raise der.malformed("no recipient that is supported")
     content = cms.decrypt(envelope, envelope.recipients[0], unwrap)
     return cms.decode_signed_data(cms.from_ber(content))
+
+
+def certification_request(
+    signer: Signer, subject: bytes, names: Sequence[GeneralName] = (), challenge: str = ""
+) -> bytes:
+    """DER PKCS#10 request with the challenge password (RFC 2985 section 5.4.1) that a first one carries."""
+    attributes = []
+    if challenge:
+        attributes.append(Attribute(oids.CHALLENGE_PASSWORD, (der.utf8_string(challenge),)))
+    if names:
+        extension = x509.Extension(oids.SUBJECT_ALT_NAME, False, encode_general_names(names))
+        attributes.append(Attribute(oids.EXTENSION_REQUEST, (x509.encode_extensions((extension,)),)))
+    encoded = der.set_of(attribute.encode() for attribute in attributes)
+    info = der.sequence(der.integer(0), subject, signer.public_spki, der.retag(der.context(0), encoded))
+    algorithm = algorithms.signature_identifier(signer.signature_algorithm)
+    return der.sequence(info, algorithm, der.bit_string(signer.sign(info)))
