@@ -183,7 +183,9 @@ def jwe_encrypt_json(
 
 @final
 class JweDecrypter:
-    """A ring of (key, alg, kid), and the content encryptions that are accepted."""
+    """A ring of (key, alg, kid), and the content encryptions that are accepted.
+
+    An enc in place of alg: the key is that content's own, delivered directly ("dir")."""
     def __new__(cls, keys: Sequence[tuple[PrivateKey | SecretKey, str, str | None]], encs: Sequence[str]) -> Self: ...
     def decrypt(self, token: str | bytes) -> tuple[int, bytes, bytes]: ...
     def decrypt_many(self, tokens: Sequence[str | bytes]) -> list[tuple[int, bytes, bytes] | CoreError]: ...

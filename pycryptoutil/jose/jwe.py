@@ -173,7 +173,6 @@ class JweDecrypter:
         ring = (keys,) if isinstance(keys, JwkPublic | JwkPrivate | JwkSecret) else tuple(keys)
         allowed = None if algs is None else frozenset(core.jwe_algorithm(alg) for alg in algs)
         self._keys: list[Jwk] = []
-        self._pins: list[str] = []
         entries: list[tuple[core_keys.PrivateKey | core.SecretKey, str, str | None]] = []
         for key in ring:
             if isinstance(key, JwkPublic) or isinstance(key.handle, Ed448Key):
@@ -181,39 +180,23 @@ class JweDecrypter:
             _permitted(key, "decrypt", "unwrapKey", "deriveKey", "deriveBits", "encrypt", "wrapKey")
             for alg in _accepted(key, allowed):
                 self._keys.append(key)
-                self._pins.append(key.usage.alg if key.usage.alg in core.ENC_NAMES else "")
-                entries.append((key.handle, alg.value, key.kid or None))
+                pin = key.usage.alg if key.usage.alg in core.ENC_NAMES else ""
+                entries.append((key.handle, pin or alg.value, key.kid or None))
         accepted = core.ContentEncryption if encs is None else [core.content_encryption(enc) for enc in encs]
         self._core = core.JweDecrypter(entries, [enc.value for enc in accepted])
-        self._any_pins = any(self._pins)
-
-    def _pinned(self, index: int, header: bytes) -> None:
-        pin = self._pins[index]
-        if pin and json.loads(header).get("enc") != pin:
-            raise Fault(FaultKind.BAD_ALGORITHM, f"the key is for {pin}", "enc does not go with the key")
 
     def decrypt(self, token: str | bytes) -> DecryptedJwe:
         """Decrypt a compact JWE; Fault(BAD_SIGNATURE, BAD_ALGORITHM, MALFORMED)."""
         index, header, plaintext = self._core.decrypt(token)
-        if self._any_pins:
-            self._pinned(index, header)
         return DecryptedJwe(plaintext, header, self._keys[index])
 
     def decrypt_many(self, tokens: Sequence[str | bytes]) -> list[DecryptedJwe | Fault]:
         """Decrypt each compact JWE, on every core; a failure stands in its place as the Fault."""
-        out: list[DecryptedJwe | Fault] = []
-        for one in self._core.decrypt_many(tokens):
-            if not isinstance(one, tuple):
-                out.append(one)
-                continue
-            try:
-                if self._any_pins:
-                    self._pinned(one[0], one[1])
-            except Fault as fault:
-                out.append(fault)
-            else:
-                out.append(DecryptedJwe(one[2], one[1], self._keys[one[0]]))
-        return out
+        keys = self._keys
+        return [
+            DecryptedJwe(one[2], one[1], keys[one[0]]) if type(one) is tuple else one  # type: ignore[misc]
+            for one in self._core.decrypt_many(tokens)
+        ]
 
     def decrypt_json(self, text: str | bytes, *, aad: bytes | None = None) -> DecryptedJson:
         """Decrypt a JWE in JSON for the first recipient whose key is here.
@@ -222,7 +205,6 @@ class JweDecrypter:
         that the caller did not name. Fault(BAD_SIGNATURE).
         """
         index, recipient, header, plaintext, found = self._core.decrypt_json(text)
-        self._pinned(index, header)
         if found != aad:
             raise Fault(FaultKind.BAD_SIGNATURE, "other additional data", "the additional data is not the expected")
         return DecryptedJson(plaintext, json.loads(header), self._keys[index], found, recipient)

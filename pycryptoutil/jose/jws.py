@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -211,13 +210,10 @@ class JwsVerifier:
                 self._keys.append(key)
                 entries.append((handle, alg, key.kid or None))
         self._algs = allowed
-        self._core = core.JwsVerifier(entries)
-
-    @cached_property
-    def _narrowed(self) -> bool:
-        """Whether only one of the two names of Ed25519 is wanted."""
+        # whether only one of the two names of Ed25519 is wanted
         pair = {core.JwsAlgorithm.EDDSA, core.JwsAlgorithm.ED25519}
-        return self._algs is not None and len(self._algs & pair) == 1
+        self._narrowed = allowed is not None and len(allowed & pair) == 1
+        self._core = core.JwsVerifier(entries)
 
     def _named(self, found: VerifiedJws) -> VerifiedJws:
         if self._narrowed and self._algs is not None and found.header.get("alg") not in self._algs:
@@ -232,11 +228,12 @@ class JwsVerifier:
         if self._ed448:
             inside, parts = core.jws_inspect(_compact(token), payload)
             if _alg(parts[0][0]) in ("EdDSA", "Ed448"):
-                found = self._other(parts[0], inside)
-                if found is not None:
-                    return found
+                other = self._other(parts[0], inside)
+                if other is not None:
+                    return other
         index, header, inside = self._core.verify(token, payload)
-        return self._named(VerifiedJws(inside if payload is None else payload, header, self._keys[index]))
+        found = VerifiedJws(inside if payload is None else payload, header, self._keys[index])
+        return self._named(found) if self._narrowed else found
 
     def verify_many(self, tokens: Sequence[str | bytes]) -> list[VerifiedJws | Fault]:
         """Verify each compact JWS, on every core; a failure stands in its place as the Fault."""

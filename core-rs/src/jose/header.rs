@@ -35,17 +35,16 @@ impl<'a> Header<'a> {
         understood: &[&str],
     ) -> Result<Self> {
         let header = Self { protected, unprotected };
-        let all: Vec<&str> = header.members().map(|(name, _)| name.as_ref()).collect();
-        if !protected.0.is_empty() && unprotected.iter().flatten().any(|object| !object.0.is_empty())
-            || unprotected.iter().all(Option::is_some)
-        {
+        let objects = 1 + unprotected.iter().flatten().filter(|object| !object.0.is_empty()).count();
+        if objects > 1 {
+            let all: Vec<&str> = header.members().map(|(name, _)| name.as_ref()).collect();
             for (index, name) in all.iter().enumerate() {
                 if all.iter().skip(index + 1).any(|other| other == name) {
                     return Err(CoreError::malformed("JOSE: a parameter stands in two headers"));
                 }
             }
         }
-        if all.contains(&"zip") {
+        if header.get("zip").is_some() {
             return Err(CoreError::bad_algorithm("JOSE: compression is refused"));
         }
         header.check_critical(understood)?;
@@ -62,8 +61,9 @@ impl<'a> Header<'a> {
         if self.unprotected.iter().flatten().any(|object| object.get("crit").is_some()) {
             return Err(CoreError::malformed("JOSE: crit is not protected"));
         }
+        let none = Vec::new();
         let names = match self.protected.get("crit") {
-            None => &Vec::new(),
+            None => &none,
             Some(Value::Array(names)) if !names.is_empty() => names,
             Some(_) => return Err(CoreError::malformed("JOSE: crit is not a list of names")),
         };

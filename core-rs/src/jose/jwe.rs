@@ -162,7 +162,7 @@ impl Decrypter {
             if kid.is_some_and(|kid| key.kid.as_deref().is_some_and(|own| own != kid)) {
                 continue;
             }
-            if key.alg != alg {
+            if key.alg != alg || key.enc.is_some_and(|own| own != enc) {
                 refused = CoreError::bad_algorithm("JWE: the key has another algorithm than the header");
                 continue;
             }

@@ -287,9 +287,10 @@ enum Decrypting {
     Private(Arc<PrivateKey>),
 }
 
-/// A key that decrypts with one algorithm.
+/// A key that decrypts with one algorithm, and perhaps one content encryption only.
 pub struct DecryptionKey {
     pub alg: KeyAlg,
+    pub enc: Option<Enc>,
     pub kid: Option<String>,
     inner: Decrypting,
 }
@@ -301,7 +302,15 @@ impl DecryptionKey {
             KeyAlg::GcmKw(_) => Decrypting::Gcm(gcm_key(key.bytes())?),
             _ => Decrypting::Secret(key),
         };
-        Ok(Self { alg, kid, inner })
+        Ok(Self { alg, enc: None, kid, inner })
+    }
+
+    /// A direct key that is for `enc` alone.
+    pub fn content(enc: Enc, key: Arc<SecretKey>, kid: Option<String>) -> Result<Self> {
+        if key.bytes().len() != enc.key_len() {
+            return Err(CoreError::invalid("JWE: the key has another length than enc needs"));
+        }
+        Ok(Self { alg: KeyAlg::Dir, enc: Some(enc), kid, inner: Decrypting::Secret(key) })
     }
 
     pub fn private(alg: KeyAlg, key: Arc<PrivateKey>, kid: Option<String>) -> Result<Self> {
@@ -311,7 +320,7 @@ impl DecryptionKey {
             (KeyAlg::MlKem(level, _), KeyAlgorithm::MlKem(own)) if level == own => {}
             _ => return Err(mismatch()),
         }
-        Ok(Self { alg, kid, inner: Decrypting::Private(key) })
+        Ok(Self { alg, enc: None, kid, inner: Decrypting::Private(key) })
     }
 
     pub fn is_slow(&self) -> bool {

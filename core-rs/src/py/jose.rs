@@ -257,6 +257,10 @@ impl JweDecrypter {
     #[allow(clippy::needless_pass_by_value)]
     fn new(keys: Ring<'_>, encs: Vec<String>) -> PyResult<Self> {
         let keys = keys.into_iter().map(|(key, alg, kid)| {
+            // A content encryption in place of an alg: the key is that content's, delivered directly.
+            if let (Ok(enc), Ok(key)) = (Enc::parse(&alg), key.cast::<SecretKey>()) {
+                return Ok(DecryptionKey::content(enc, key.get().0.clone(), kid)?);
+            }
             let alg = KeyAlg::parse(&alg)?;
             if let Ok(key) = key.cast::<PrivateKey>() {
                 Ok(DecryptionKey::private(alg, key.get().0.clone(), kid)?)
