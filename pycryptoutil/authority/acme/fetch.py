@@ -116,8 +116,12 @@ class Fetcher:
         raise _connection("too many redirects")
 
     def _redirected(self, url: str, location: str) -> str:
-        target = urljoin(url, location)
-        if not location or len(target) > _MAX_URL or urlsplit(target).scheme not in {"http", "https"}:
+        try:
+            target = urljoin(url, location)
+            fits = bool(location) and len(target) <= _MAX_URL and urlsplit(target).scheme in {"http", "https"}
+        except ValueError:
+            fits = False
+        if not fits:
             raise _connection("a redirect to what is no http or https URL")
         return target
 

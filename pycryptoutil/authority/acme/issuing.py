@@ -74,22 +74,21 @@ def needs_caa(core: Core, found: Sequence[AuthorizationRow], now: datetime) -> b
 def _check_csr(caller: Caller, row: OrderRow, found: Sequence[AuthorizationRow], encoded: bytes) -> None:
     try:
         csr = x509.verify_csr(encoded)
-        asked = {_text(names.from_general_name(one)) for one in csr.sans}
-        common = {_text(names.guess_name(one)) for one in csr.name.common_names}
+        device = row.identifiers[0][0] == IdentifierType.PERMANENT_IDENTIFIER
+        asked = set() if device else _names(csr)
     except Fault as fault:
         raise refused(ProblemType.BAD_CSR, fault.public or "the CSR is not valid", fault.detail) from None
     if csr.spki == caller.key.spki:  # section 11.1
         raise refused(ProblemType.BAD_CSR, "the CSR has the account's own key")
-    if row.identifiers[0][0] == IdentifierType.PERMANENT_IDENTIFIER:
+    if device:
         _check_device(csr, found[0])
-        return
-    wanted = {f"{kind}:{value}" for kind, value in row.identifiers}
-    if asked | common != wanted:
+    elif asked != {f"{kind}:{value}" for kind, value in row.identifiers}:
         raise refused(ProblemType.BAD_CSR, "the CSR's names are not the order's identifiers")
 
 
-def _text(san: names.San) -> str:
-    return f"{san.kind}:{san.value}"
+def _names(csr: CertificationRequest) -> set[str]:
+    found = [*map(names.from_general_name, csr.sans), *map(names.guess_name, csr.name.common_names)]
+    return {f"{one.kind}:{one.value}" for one in found}
 
 
 def _check_device(csr: CertificationRequest, owner: AuthorizationRow) -> None:

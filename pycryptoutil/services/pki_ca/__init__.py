@@ -6,6 +6,7 @@ from pycryptoutil.authority.crl.publisher import TICK
 from pycryptoutil.authority.revocation_status import POLL_INTERVAL
 from pycryptoutil.authority.store import SEALED_COLUMNS
 from pycryptoutil.service.definition import BackgroundTask, ReadinessCheck, ServiceDefinition
+from pycryptoutil.services.pki_ca.acme import routes as acme_routes
 from pycryptoutil.services.pki_ca.certificates import routes as certificate_routes
 from pycryptoutil.services.pki_ca.cmp import handlers as cmp_handlers
 from pycryptoutil.services.pki_ca.cmp import routes as cmp_routes
@@ -35,6 +36,7 @@ SERVICE = ServiceDefinition(
         *ocsp_routes.ROUTES,
         *distribution_routes.ROUTES,
         *tsa_routes.ROUTES,
+        *acme_routes.ROUTES,
         *scep_routes.ROUTES,
         *cmp_routes.ROUTES,
     ),
@@ -50,6 +52,8 @@ SERVICE = ServiceDefinition(
         BackgroundTask("scep", 300.0, lambda state: state.scep and state.scep.expire(), every_worker=False),
         BackgroundTask("crl", TICK, lambda state: state.crl.tick()),
         BackgroundTask("cmp", 5.0, cmp_handlers.expire),
+        BackgroundTask("acme", 2.0, lambda state: state.acme and state.acme.tick()),
+        BackgroundTask("acme-tidy", 600.0, lambda state: state.acme and state.acme.tidy(), every_worker=False),
         BackgroundTask("upkeep", 600.0, lambda state: state.authority.maintain(), every_worker=False),
     ),
     readiness=(ReadinessCheck("authority", lambda state: state.authority.ready()),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from pycryptoutil.authority import AuthoritySettings
+from pycryptoutil.services.pki_ca.acme.settings import AcmeSettings
 from pycryptoutil.services.pki_ca.cmp.settings import CmpSettings
 from pycryptoutil.services.pki_ca.scep.settings import ScepSettings
 from pycryptoutil.services.pki_ca.tsa.settings import TsaSettings
@@ -16,3 +17,4 @@ class PkiCaSettings(AuthoritySettings):
     cmp: CmpSettings = Field(default_factory=CmpSettings)
     scep: ScepSettings = Field(default_factory=ScepSettings)
     tsa: TsaSettings = Field(default_factory=TsaSettings)
+    acme: AcmeSettings = Field(default_factory=AcmeSettings)

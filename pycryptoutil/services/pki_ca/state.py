@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pycryptoutil.authority import CertificateAuthorityService, DistributionUrls
+from pycryptoutil.authority.acme import AcmeService
 from pycryptoutil.authority.cmp import CmpService
 from pycryptoutil.authority.crl import CrlService
 from pycryptoutil.authority.ocsp import OcspService
@@ -31,6 +32,7 @@ class State:
     key_protector: KeyProtector
     ssh: SshService
     tsa: TimestampService | None  # None: not offered
+    acme: AcmeService | None  # None: not offered
     scep: ScepService | None
     cmp: CmpService | None
 
@@ -58,6 +60,7 @@ def build(resources: Resources) -> State:
         protector,
         SshService(room),
         TimestampService(room, authority.signers, settings.tsa.rules()) if settings.tsa.enabled else None,
+        AcmeService(room, authority, settings.acme.rules(resources.profile)) if settings.acme.enabled else None,
         ScepService(authority, crls, settings.scep.rules(), clock) if settings.scep.enabled else None,
         CmpService(authority, crls, settings.cmp.rules(), clock) if settings.cmp.enabled else None,
     )

@@ -15,10 +15,16 @@ from pycryptoutil.storage import Reader, UnitOfWork
 _COLUMNS = tuple(accounts.c[name] for name in AccountRow.__slots__)
 
 
+def _inserted(uow: UnitOfWork, statement: Any) -> bool:
+    """Insert unless there is such a row; tell which. The count of an INSERT is kept only where that is asked for."""
+    found = uow.execute(statement.on_conflict_do_nothing().execution_options(preserve_rowcount=True))
+    return found.rowcount == 1
+
+
 def use_nonce(uow: UnitOfWork, nonce: str, expires_at: datetime) -> bool:
     """Note that a nonce was used; False if it was before."""
     statement = uow.insert(nonces).values(tenant_id=uow.tenant_id, nonce=nonce, expires_at=expires_at)
-    return uow.execute(statement.on_conflict_do_nothing()).rowcount == 1
+    return _inserted(uow, statement)
 
 
 def forget_nonces(uow: UnitOfWork, now: datetime) -> None:
@@ -44,7 +50,7 @@ def by_key(reader: Reader, scope: str, thumbprint: str) -> AccountRow | None:
 def insert(uow: UnitOfWork, row: AccountRow) -> bool:
     """Add an account; False if the key has one already."""
     values = {name: getattr(row, name) for name in AccountRow.__slots__}
-    return uow.execute(uow.insert(accounts).values(values).on_conflict_do_nothing()).rowcount == 1
+    return _inserted(uow, uow.insert(accounts).values(values))
 
 
 def change(uow: UnitOfWork, account_id: str, values: Mapping[str, Any]) -> None:
