@@ -8,6 +8,8 @@ from pycryptoutil.authority.store import SEALED_COLUMNS
 from pycryptoutil.service.definition import BackgroundTask, ReadinessCheck, ServiceDefinition
 from pycryptoutil.services.pki_ca.acme import routes as acme_routes
 from pycryptoutil.services.pki_ca.certificates import routes as certificate_routes
+from pycryptoutil.services.pki_ca.cmc import handlers as cmc_handlers
+from pycryptoutil.services.pki_ca.cmc import routes as cmc_routes
 from pycryptoutil.services.pki_ca.cmp import handlers as cmp_handlers
 from pycryptoutil.services.pki_ca.cmp import routes as cmp_routes
 from pycryptoutil.services.pki_ca.distribution import routes as distribution_routes
@@ -39,6 +41,7 @@ SERVICE = ServiceDefinition(
         *acme_routes.ROUTES,
         *scep_routes.ROUTES,
         *cmp_routes.ROUTES,
+        *cmc_routes.ROUTES,
     ),
     build=build,
     settings=PkiCaSettings,
@@ -52,6 +55,7 @@ SERVICE = ServiceDefinition(
         BackgroundTask("scep", 300.0, lambda state: state.scep and state.scep.expire(), every_worker=False),
         BackgroundTask("crl", TICK, lambda state: state.crl.tick()),
         BackgroundTask("cmp", 5.0, cmp_handlers.expire),
+        BackgroundTask("cmc", 30.0, cmc_handlers.upkeep, every_worker=False),
         BackgroundTask("acme", 2.0, lambda state: state.acme and state.acme.tick()),
         BackgroundTask("acme-tidy", 600.0, lambda state: state.acme and state.acme.tidy(), every_worker=False),
         BackgroundTask("upkeep", 600.0, lambda state: state.authority.maintain(), every_worker=False),

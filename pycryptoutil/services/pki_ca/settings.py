@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pycryptoutil.authority import AuthoritySettings
 from pycryptoutil.services.pki_ca.acme.settings import AcmeSettings
+from pycryptoutil.services.pki_ca.cmc.settings import CmcSettings
 from pycryptoutil.services.pki_ca.cmp.settings import CmpSettings
 from pycryptoutil.services.pki_ca.scep.settings import ScepSettings
 from pycryptoutil.services.pki_ca.tsa.settings import TsaSettings
@@ -14,6 +15,7 @@ from pycryptoutil.services.pki_ca.tsa.settings import TsaSettings
 class PkiCaSettings(AuthoritySettings):
     """The CA's settings, with a section for each protocol that has its own (``<protocol>/settings.py``)."""
 
+    cmc: CmcSettings = Field(default_factory=CmcSettings)
     cmp: CmpSettings = Field(default_factory=CmpSettings)
     scep: ScepSettings = Field(default_factory=ScepSettings)
     tsa: TsaSettings = Field(default_factory=TsaSettings)
