@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 
 from . import der
 from .der import Element, malformed
+from .der import _header as _strict_header
 from .faults import Fault, FaultKind
 
 MAX_ELEMENTS = 20_000
 _CONSTRUCTED = 0x20
 _STRINGS = frozenset({der.OCTET_STRING, der.BIT_STRING, *der.STRING_TAGS, der.UTC_TIME, der.GENERALIZED_TIME})
+_CONSTRUCTED_STRINGS = frozenset(tag | _CONSTRUCTED for tag in _STRINGS)
+_BOOLEANS = (b"\x00", b"\xff")
 _INDEFINITE = -1
 
 
@@ -41,6 +44,8 @@ def to_der(
     """Return the DER form of the one BER value in ``data``; Fault(MALFORMED), or TOO_LARGE beyond a limit."""
     if len(data) > max_size:
         raise _too_large(f"{len(data)} octets of BER, limit {max_size}")
+    if _is_der(data, max_depth, max_elements):
+        return data  # what most clients send, in a quarter of the time
     stack = [_Open(0, len(data), len(data))]
     at, count = 0, 0
     while len(stack) > 1 or at < len(data) or not stack[0].parts:
@@ -65,6 +70,33 @@ def to_der(
             top.parts.append(_primitive(tag, data[start:stop]))
             at = stop
     return stack[0].parts[0]
+
+
+def _is_der(data: bytes, max_depth: int, max_elements: int) -> bool:
+    """Whether ``data`` is one value that needs no change; False also for what is broken or beyond the limits."""
+    try:
+        tag, at, end = _strict_header(data, 0, len(data))
+        if end != len(data) or not tag & _CONSTRUCTED:
+            return False
+        ends, count = [end], 1
+        while ends:
+            if at == ends[-1]:
+                ends.pop()
+                continue
+            tag, start, stop = _strict_header(data, at, ends[-1])
+            count += 1
+            if tag & _CONSTRUCTED:
+                ends.append(stop)
+                at = start
+                if tag in _CONSTRUCTED_STRINGS or len(ends) > max_depth:
+                    return False
+            else:
+                at = stop
+                if tag == der.BOOLEAN and data[start:stop] not in _BOOLEANS:
+                    return False
+    except Fault:
+        return False
+    return count <= max_elements and data[0] not in _CONSTRUCTED_STRINGS
 
 
 def _ended(data: bytes, at: int, top: _Open) -> bool:

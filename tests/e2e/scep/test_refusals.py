@@ -14,6 +14,8 @@ from pycryptoutil_protocols.scep.messages import FailInfo, MessageType, PkiStatu
 
 from pycryptoutil.authority.crl import CrlService
 from pycryptoutil.authority.scep import ScepRules, ScepService
+from pycryptoutil.http.message import Headers, Listener, Request
+from pycryptoutil.services.pki_ca.scep import handlers
 from tests.protocols import material, scep_material, test_scep_refusals
 from tests.support.authority import NOW
 from tests.support.scep import ScepWorld, leaf
@@ -108,3 +110,37 @@ def test_an_answer_is_bound_to_its_request(shared: ScepWorld) -> None:
             shared.server().certificates,
         )
     assert caught.value.kind is FaultKind.BAD_SIGNATURE
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (FaultKind.UNAVAILABLE, 503),
+        (FaultKind.SEALED, 503),
+        (FaultKind.BUSY, 503),
+        (FaultKind.INTERNAL, 503),
+        (FaultKind.STORAGE_FULL, 507),
+        (FaultKind.RATE_LIMITED, 429),
+    ],
+)
+def test_a_server_in_trouble_says_come_again(
+    shared: ScepWorld, monkeypatch: pytest.MonkeyPatch, kind: FaultKind, status: int
+) -> None:
+    """Nothing is signed about what the client did; nothing of what is wrong is told."""
+
+    def broken(*_: object) -> None:
+        raise Fault(kind, "the disk of 10.0.0.7 is gone", "try again later", retry_after=7)
+
+    device = shared.device(shared.credential().password)
+    sent = device.enrol_request()
+    with monkeypatch.context() as patched:
+        patched.setattr(shared.service, "enrol", broken, raising=False)
+        with pytest.raises(Fault) as caught:
+            device.send(sent)
+    assert caught.value.kind is kind
+    request = Request("POST", "/scep", "/scep", {}, Headers(), b"", Listener.PLAIN, "127.0.0.1", "the-request")
+    answer = handlers.faults(caught.value, request)
+    assert (answer.status, dict(answer.headers)["retry-after"]) == (status, "7")
+    assert isinstance(answer.body, bytes)
+    assert b"10.0.0.7" not in answer.body
+    leaf(device.send(sent))  # and then it goes on
