@@ -31,11 +31,11 @@ def identify(
 ) -> Caller:
     """Return who asks; Fault(UNAUTHENTICATED, FORBIDDEN, EXPIRED, BAD_ALGORITHM).
 
-    RenewalReq needs a certificate of ours. PKCSReq signed by one, without a challenge, is what clients sent for a
-    renewal before the RFC, and is taken for one.
+    RenewalReq needs a certificate of ours. PKCSReq signed by one, for no other names than it has, is what clients sent
+    for a renewal before the RFC, and is taken for one; its challenge, if any, is the one that was spent at first.
     """
     certificate, challenge = request.requester.certificate, body.csr.challenge_password
-    if body.renewal or (challenge is None and _issued_here(place, certificate)):
+    if body.renewal or _renews(place, certificate, body.csr):
         caller = _by_certificate(service, rules, place, certificate)
     elif challenge is None:
         detail = "PKCSReq without challengePassword"
@@ -55,9 +55,13 @@ def check_legacy(service: CertificateAuthorityService, place: Place, profile: st
         raise Fault(FaultKind.BAD_ALGORITHM, f"old algorithms from {username or 'nobody named'}", public)
 
 
-def _issued_here(place: Place, certificate: Certificate) -> bool:
+def _renews(place: Place, certificate: Certificate, csr: CertificationRequest) -> bool:
     issuer = decode_certificate(place.authority.certificate).subject
-    return certificate.issuer != certificate.subject and same_name(certificate.issuer, issuer)
+    if certificate.issuer == certificate.subject or not same_name(certificate.issuer, issuer):
+        return False
+    held = {name.comparable() for name in certificate.sans}
+    new_names = any(name.comparable() not in held for name in csr.sans)
+    return csr.challenge_password is None or not (new_names or not same_name(csr.subject, certificate.subject))
 
 
 def _by_certificate(

@@ -166,12 +166,22 @@ def test_renewal_never_returns_the_old_certificate(shared: ScepWorld) -> None:
         assert answer.certificates[0] not in seen
 
 
-def test_pkcsreq_under_an_old_certificate_is_a_renewal_too(shared: ScepWorld) -> None:
-    """What clients sent before RenewalReq, as certmonger does."""
+@pytest.mark.parametrize("again", [False, True], ids=["without a challenge", "with the spent challenge"])
+def test_pkcsreq_under_an_old_certificate_is_a_renewal_too(shared: ScepWorld, again: bool) -> None:
+    """What clients sent before RenewalReq; certmonger sends its challenge with it, although that is spent."""
     device = shared.device(shared.credential(max_uses=1).password)
     first = device.enrol()
-    renewed = leaf(device.with_certificate(first.certificates[0]).enrol())
+    holder = device.with_certificate(first.certificates[0])
+    renewed = leaf(holder.enrol(csr=device.csr if again else b""))
     assert renewed.serial_number != leaf(first).serial_number
+
+
+def test_pkcsreq_for_other_names_under_an_old_certificate_needs_its_challenge(shared: ScepWorld) -> None:
+    device = shared.device(shared.credential(max_uses=1).password)
+    holder = device.with_certificate(device.enrol().certificates[0])
+    refused(holder.enrol(csr=holder.make_csr("wrong", "other.example.test")), FailInfo.BAD_REQUEST, "challenge")
+    fresh = shared.credential(max_uses=1).password
+    leaf(holder.enrol(csr=holder.make_csr(fresh, "other.example.test")))
 
 
 def test_a_renewal_adds_no_name(shared: ScepWorld) -> None:
