@@ -16,7 +16,7 @@ from pycryptoutil.authority.cmc import PROTOCOL, CaBackend, sweep
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.service.definition import Context
 from pycryptoutil.services.pki_ca.cmc.settings import CmcSettings
-from pycryptoutil.services.pki_ca.est.caller import identify
+from pycryptoutil.services.pki_ca.est.caller import CHALLENGE, identify
 
 PKCS10_TYPES: Final = ("application/pkcs10", "application/x-pkcs10")
 FULL_TYPES: Final = ("application/pkcs7-mime", "application/x-pkcs7-mime")
@@ -76,6 +76,8 @@ def faults(fault: Fault, request: Request) -> Response:
     headers = tuple((name, value) for name, value in error.headers if name != "content-type")
     if status == 503 and not any(name == "retry-after" for name, _ in headers):
         headers += (("retry-after", str(fault.retry_after or 10)),)
+    if status == 401 and not fault.challenges:
+        headers += (("www-authenticate", CHALLENGE),)
     text = f"{error.text}Request {request.request_id}.\n"
     return Response(status, text.encode(), http_failures.CONTENT_TYPE, headers)
 
