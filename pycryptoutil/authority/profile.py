@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pycryptoutil.authority.oids import ATTRIBUTES, EXTENDED_KEY_USAGES, KEY_USAGES
 
 KeyFamily = Literal["RSA", "EC-P256", "EC-P384", "EC-P521", "Ed25519", "Ed448", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"]
+CredentialName = Annotated[str, Field(pattern=r"^enroll-[0-9a-f]{20}$")]
 ProfileName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
 SanType = Literal["dns", "ip", "email", "uri", "upn"]
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "y": 365 * 86400}
@@ -249,6 +250,8 @@ class Profile(_Part):
     rules: Literal["rfc5280", "cabf-tls"] = "rfc5280"  # which lints, beside those of RFC 5280
     credential_names: Literal["optional", "required"] = "optional"  # whether a credential must name what it is for
     approvals: Annotated[int, AfterValidator(_no_approvals)] = 0
+    # user names of enrolment credentials whose SCEP clients have nothing but DES, Triple DES, SHA-1 or MD5
+    legacy_credentials: Annotated[tuple[CredentialName, ...], BeforeValidator(_listed), Field(max_length=100)] = ()
     ssh: Ssh | None = None
 
     @model_validator(mode="after")
