@@ -98,24 +98,28 @@ class Cmp:
         return ("-cert", out, "-key", key, "-trusted", self.root, "-untrusted", self.issuing)
 
 
-@pytest.fixture(params=["local", "debian13"])
-def cmp(request: pytest.FixtureRequest, ca: Ca, tmp_path: Path) -> Iterator[Cmp]:
-    """The client of each release."""
-    if request.param == "local":
+def _client(where: str, ca: Ca, folder: Path) -> Iterator[Cmp]:
+    if where == "local":
         need("openssl")
-        yield Cmp(ca, OpenSsl(tmp_path, None))
+        yield Cmp(ca, OpenSsl(folder, None))
         return
     there = Debian13()
     try:
-        yield Cmp(ca, OpenSsl(tmp_path, there))
+        yield Cmp(ca, OpenSsl(folder, there))
     finally:
         there.close()
 
 
+@pytest.fixture(params=["local", "debian13"])
+def cmp(request: pytest.FixtureRequest, ca: Ca, tmp_path: Path) -> Iterator[Cmp]:
+    """The client of each release."""
+    yield from _client(request.param, ca, tmp_path)
+
+
 @pytest.fixture(scope="module")
 def impatient_ca(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca]:
-    """A CA that waits two seconds for certConf."""
-    settings = {"pki_ca": {"cmp": {"confirm_wait": 2}}}
+    """A CA that waits two seconds for certConf, and has clients poll every second."""
+    settings = {"pki_ca": {"cmp": {"confirm_wait": 2}, "approval_poll_seconds": 1}}
     made = make_suite(tmp_path_factory.mktemp("impatient"), "pki-ca", settings)
     try:
         yield Ca(made.start())
@@ -123,24 +127,16 @@ def impatient_ca(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca]:
         made.close()
 
 
-@pytest.fixture
-def impatient_cmp(impatient_ca: Ca, tmp_path: Path) -> Iterator[Cmp]:
-    """The client of Debian 13 before that CA."""
-    there = Debian13()
-    try:
-        yield Cmp(impatient_ca, OpenSsl(tmp_path, there))
-    finally:
-        there.close()
+@pytest.fixture(params=["local", "debian13"])
+def impatient_cmp(request: pytest.FixtureRequest, impatient_ca: Ca, tmp_path: Path) -> Iterator[Cmp]:
+    """The client of each release before that CA."""
+    yield from _client(request.param, impatient_ca, tmp_path)
 
 
 @pytest.fixture
 def new_cmp(ca: Ca, tmp_path: Path) -> Iterator[Cmp]:
     """The client of Debian 13, for what the older one cannot ask."""
-    there = Debian13()
-    try:
-        yield Cmp(ca, OpenSsl(tmp_path, there))
-    finally:
-        there.close()
+    yield from _client("debian13", ca, tmp_path)
 
 
 # -- enrolment by a secret ---------------------------------------------------------------------------------------------
@@ -298,7 +294,8 @@ def test_revocation_by_the_secret(cmp: Cmp) -> None:
 # -- approvals and polling ---------------------------------------------------------------------------------------------
 
 
-def test_polling_for_approval(cmp: Cmp) -> None:
+def test_polling_for_approval(impatient_cmp: Cmp) -> None:
+    cmp = impatient_cmp
     _profile(cmp.ca, "tls-approved", _approved("tls-approved"))
     secret = cmp.secret("tls-approved")
     out = cmp.program.path("c.pem")
