@@ -15,7 +15,8 @@ from pycryptoutil_protocols.cmc.messages import FailInfo, Status
 from pycryptoutil.clock import SystemClock
 from tests.protocols import material
 from tests.protocols.cmc.requests import draft, pkcs10
-from tests.support.pki import EST, Ca
+from tests.support.authority import csr, new_key
+from tests.support.pki import EST, Ca, certificate_of, keep
 from tests.support.suite import Suite, shared_suite
 
 __all__ = ["shared_suite"]
@@ -163,7 +164,10 @@ def test_fullcmc_by_basic(ca: Ca, credential: tuple[str, str]) -> None:
 
 
 def test_fullcmc_by_tls(ca: Ca, credential: tuple[str, str], tmp_path: Path) -> None:
-    own = ca.enrol(tmp_path, credential, "a.example.test")
+    key = new_key()
+    request = base64.encodebytes(csr("a.example.test", cn="a.example.test", key=key))
+    enrolled = ca.suite.http().post(f"{EST}/simpleenroll", content=request, headers=SIMPLE, auth=credential)
+    own = keep(tmp_path, certificate_of(enrolled.content), key)
     http = ca.suite.http(certificate=own.certificate_file, key=own.key_file)
     made = draft(pkcs10(SIGNER, "a.example.test"))
     reply = est_reply(fullcmc(ca, made.signed_by_key(SIGNER), http=http))
