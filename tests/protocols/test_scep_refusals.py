@@ -90,6 +90,22 @@ def resigned(digest_oid: str, signature_oid: str) -> bytes:
 _BARE = der.read(cms.encrypt(oids.DATA, b"x", (recipient(),), bare=True)).children()
 WRONG_VERSION = der.sequence(der.integer(9), *(one.encoded for one in _BARE[1:]))
 
+
+def by_password(iterations: int) -> bytes:
+    """EnvelopedData to a password alone (RFC 8894 section 3.2.2), derived with so many iterations."""
+    derivation = cms.pbkdf2_identifier(bytes(16), iterations, 32)
+    info = der.explicit(
+        3, der.integer(0), der.retag(der.context(0), derivation), algorithm_identifier(oids.AES_256_WRAP),
+        der.octet_string(bytes(40)),
+    )  # fmt: skip
+    content = der.sequence(
+        der.oid(oids.DATA),
+        algorithm_identifier(oids.AES_256_CBC, der.octet_string(bytes(16))),
+        der.implicit(0, bytes(32)),
+    )
+    return cms.content_info(oids.ENVELOPED_DATA, der.sequence(der.integer(3), der.set_of((info,)), content))
+
+
 REFUSED: list[tuple[str, Callable[[], bytes], FailInfo]] = [
     ("signature with MD5", lambda: resigned(oids.MD5, oids.RSA_ENCRYPTION), FailInfo.BAD_ALG),
     ("signature with SHA-1", lambda: resigned(oids.SHA1, "1.2.840.113549.1.1.5"), FailInfo.BAD_ALG),
@@ -112,6 +128,7 @@ REFUSED: list[tuple[str, Callable[[], bytes], FailInfo]] = [
         lambda: message(envelope=cms.encrypt(oids.DATA, DEVICE.csr, (recipient(6),))),
         FailInfo.BAD_MESSAGE_CHECK,
     ),
+    ("a password and 2^62 iterations", lambda: message(envelope=by_password(1 << 62)), FailInfo.BAD_MESSAGE_CHECK),
     ("an envelope that is none", lambda: message(envelope=b"\x30\x03\x02\x01\x01"), FailInfo.BAD_MESSAGE_CHECK),
     ("no envelope", lambda: message(envelope=b""), FailInfo.BAD_MESSAGE_CHECK),
     ("garbage as CSR", lambda: message(content=b"garbage"), FailInfo.BAD_MESSAGE_CHECK),
