@@ -23,6 +23,7 @@ from pycryptoutil.authority.transactions import Transaction
 from pycryptoutil.clock import Clock
 
 _BATCH: Final = 100
+_ROUNDS: Final = 20  # at most, before other tasks have their turn
 _ACTOR: Final = "system:cmp"
 _UNCONFIRMED: Final = "certConf did not come in time"
 _EVERYBODYS: Final = frozenset({FaultKind.UNAVAILABLE, FaultKind.SEALED, FaultKind.STORAGE_FULL})
@@ -54,13 +55,21 @@ class CmpService:
 
     def expire(self) -> None:
         """End what has run out: certificates without certConf are revoked, waiting requests withdrawn, ids freed."""
-        for transaction in self._service.transactions.expired(records.PROTOCOL, self._clock.now(), _BATCH):
-            try:
-                self._end(transaction)
-            except Fault as fault:  # one that cannot be ended keeps no other from its end
-                if fault.kind in _EVERYBODYS:
-                    raise
-                _log.warning("CMP transaction %s: %s", transaction.id[:16], fault.detail)
+        for _ in range(_ROUNDS):
+            found = self._service.transactions.expired(records.PROTOCOL, self._clock.now(), _BATCH)
+            ended = [self._try_to_end(transaction) for transaction in found]
+            if len(found) < _BATCH or not all(ended):
+                return
+
+    def _try_to_end(self, transaction: Transaction) -> bool:
+        try:
+            self._end(transaction)
+        except Fault as fault:  # one that cannot be ended keeps no other from its end
+            if fault.kind in _EVERYBODYS:
+                raise
+            _log.warning("CMP transaction %s: %s", transaction.id[:16], fault.detail)
+            return False
+        return True
 
     def _end(self, transaction: Transaction) -> None:
         record = records.read(transaction)

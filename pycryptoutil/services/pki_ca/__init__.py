@@ -54,7 +54,7 @@ SERVICE = ServiceDefinition(
         BackgroundTask("signers", 300.0, lambda state: state.authority.signers.renew(), every_worker=False),
         BackgroundTask("scep", 300.0, lambda state: state.scep and state.scep.expire(), every_worker=False),
         BackgroundTask("crl", TICK, lambda state: state.crl.tick()),
-        BackgroundTask("cmp", 5.0, cmp_handlers.expire),
+        BackgroundTask("cmp", 5.0, cmp_handlers.expire, every_worker=False),
         BackgroundTask("cmc", 30.0, cmc_handlers.upkeep, every_worker=False),
         BackgroundTask("acme", 2.0, lambda state: state.acme and state.acme.tick()),
         BackgroundTask("acme-tidy", 600.0, lambda state: state.acme and state.acme.tidy(), every_worker=False),
