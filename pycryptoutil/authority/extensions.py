@@ -218,6 +218,7 @@ class Issuer:
     key_identifier: bytes
     ocsp_url: str = ""
     crl_url: str = ""
+    delta_url: str = ""
     issuer_url: str = ""
 
 
@@ -274,6 +275,11 @@ def build(parts: Parts) -> tuple[Extension, ...]:
             more.CRL_DISTRIBUTION_POINTS,
             False,
             distribution_point(issuer.crl_url) if points.crl and issuer.crl_url else b"",
+        ),
+        (
+            more.FRESHEST_CRL,
+            False,
+            distribution_point(issuer.delta_url) if points.crl and issuer.delta_url else b"",
         ),
         (oids.OCSP_NO_CHECK, False, der.null() if profile.ocsp_no_check else b""),
         (more.TLS_FEATURE, False, der.sequence(der.integer(STATUS_REQUEST)) if staple else b""),

@@ -14,7 +14,7 @@ from pycryptoutil_protocols.x509 import Certificate, Extension
 
 from pycryptoutil.authority import internal, issue, keys, store, subject
 from pycryptoutil.authority.issue import Issuance
-from pycryptoutil.authority.model import AuthorityKind, AuthorityOrder, AuthorityStatus, IssueOrder
+from pycryptoutil.authority.model import DELTA_SUFFIX, AuthorityKind, AuthorityOrder, AuthorityStatus, IssueOrder
 from pycryptoutil.authority.names import refused
 from pycryptoutil.authority.profile import NameConstraintSet, Profile
 from pycryptoutil.authority.room import Room, load_profile
@@ -93,6 +93,9 @@ def _first_orders(settings: AuthoritySettings) -> tuple[AuthorityOrder, Authorit
 
 def create(room: Room, tenant_id: str, order: AuthorityOrder, actor: str, request_id: str) -> AuthorityRow:
     """Make one CA with its OCSP signer; Fault(CONFLICT) if the name is taken, NOT_FOUND without the parent."""
+    if order.name.endswith(DELTA_SUFFIX):
+        text = f"a name ends in {DELTA_SUFFIX} only in the URL of a delta CRL"
+        raise Fault(FaultKind.INVALID, text, text, pointer="name")
     plan = _plan(room, order)
     signer = _signer_key(room, plan)
     with room.database.unit_of_work(tenant_id) as uow:

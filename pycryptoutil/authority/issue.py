@@ -298,6 +298,7 @@ def build_tbs(i: Issuance) -> None:
             key_identifier=key_identifier if i.self_signed else i.key.certificate.subject_key_identifier,
             ocsp_url=i.room.urls.ocsp(i.ca.public_id),
             crl_url=i.room.urls.crl(i.ca.public_id),
+            delta_url=i.room.delta_url(i.ca),
             issuer_url=i.room.urls.issuer(i.ca.public_id),
         ),
         key_algorithm=i.key_algorithm,

@@ -81,6 +81,10 @@ _REASON_CODES: Final = {
 }
 
 
+DELTA_SUFFIX: Final = "-delta"
+"""Behind a CA's public id in the URL of its delta CRL: no CA's name ends so."""
+
+
 @dataclass(frozen=True, slots=True)
 class DistributionUrls:
     """Base URLs that go into certificates. ``base`` has no trailing slash; empty: no URLs are put in."""
@@ -94,6 +98,10 @@ class DistributionUrls:
     def crl(self, public_id: str) -> str:
         """The CRL distribution point of certificates that this CA issued."""
         return f"{self.base}/crl/{public_id}.crl" if self.base else ""
+
+    def delta(self, public_id: str) -> str:
+        """Where the CA's delta CRL is, if it has one."""
+        return f"{self.base}/crl/{public_id}{DELTA_SUFFIX}.crl" if self.base else ""
 
     def issuer(self, public_id: str) -> str:
         """AIA id-ad-caIssuers: where this CA's own certificate is."""

@@ -48,6 +48,11 @@ class Room:
             raise Fault(FaultKind.NOT_FOUND, text, text)
         return found
 
+    def delta_url(self, row: AuthorityRow) -> str:
+        """Where the delta to a CA's CRL is; empty if it has none: a root has few revocations."""
+        wanted = self.settings.crl_delta_minutes and row.kind is not AuthorityKind.ROOT
+        return self.urls.delta(row.public_id) if wanted else ""
+
     def authority(self, row: AuthorityRow, rows: list[AuthorityRow]) -> Authority:
         """Return what others see of a CA; ``rows`` are its tenant's, for the chain."""
         return Authority(

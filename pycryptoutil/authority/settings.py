@@ -38,7 +38,7 @@ class AuthoritySettings(BaseModel):
     issuing_days: Days = 3652
     default_profile: str = "tls-server"
     distribution_url: str = ""  # empty: the plain listener's own URL
-    ocsp_signer_algorithm: CaAlgorithm = "EC-P256"
+    ocsp_signer_algorithm: CaAlgorithm | Literal[""] = ""  # empty: of the CA's kind (RSA-2048, EC-P256, else the same)
     ocsp_signer_days: Annotated[int, Field(ge=1, le=90)] = 14
     scep_signer_algorithm: Literal["RSA-2048", "RSA-3072", "RSA-4096"] = "RSA-2048"  # what devices of any age know
     signer_algorithm: CaAlgorithm = "EC-P256"  # of the CMP and CMC responders
@@ -47,6 +47,7 @@ class AuthoritySettings(BaseModel):
     timestamp_signer_days: Annotated[int, Field(ge=30, le=4123)] = 1095
     crl_days: Annotated[int, Field(ge=1, le=365)] = 7
     crl_refresh_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 24
+    crl_delta_minutes: Annotated[int, Field(ge=0, le=7 * 1440)] = 0  # 0: no delta CRLs
     ocsp_validity_hours: Annotated[int, Field(ge=8, le=240)] = 24  # nextUpdate - thisUpdate
     ocsp_signing: Literal["delegated", "ca"] = "delegated"
     ocsp_never_issued: Literal["unknown", "revoked"] = "unknown"  # revoked: RFC 6960 section 4.4.8

@@ -10,10 +10,13 @@ from pycryptoutil_protocols import der
 from pycryptoutil_protocols.x509 import Extension, decode_certificate, encode_extensions
 
 from pycryptoutil.authority.crl.store import RevokedRow, Scope
+from pycryptoutil.authority.extensions import distribution_point
+from pycryptoutil.authority.oids import FRESHEST_CRL
 from pycryptoutil.crypto.signer import encode_crl_entries
 
 AUTHORITY_KEY_IDENTIFIER: Final = "2.5.29.35"
 CRL_NUMBER: Final = "2.5.29.20"
+DELTA_CRL_INDICATOR: Final = "2.5.29.27"
 ISSUING_DISTRIBUTION_POINT: Final = "2.5.29.28"
 
 _ONLY_TAGS: Final = {"user": 1, "ca": 2, "attribute": 5}
@@ -32,16 +35,23 @@ def issuing_distribution_point(scope: Scope) -> bytes:
     return der.sequence(point, only) if point or only else b""
 
 
-def extensions(issuer: bytes, number: int, scope: Scope) -> bytes:
-    """SEQUENCE OF Extension of the CRL: authority key identifier, number, issuing distribution point (critical)."""
+def extensions(issuer: bytes, number: int, scope: Scope, *, freshest: str = "", base: int | None = None) -> bytes:
+    """SEQUENCE OF Extension of the CRL: authority key identifier, number, issuing distribution point (critical).
+
+    ``base`` makes it a delta to the CRL of that number (section 5.2.4); ``freshest`` says where its own delta is.
+    """
     key_identifier = decode_certificate(issuer).subject_key_identifier
     found = [
         Extension(AUTHORITY_KEY_IDENTIFIER, False, der.sequence(der.implicit(0, key_identifier))),
         Extension(CRL_NUMBER, False, der.integer(number)),
     ]
+    if base is not None:
+        found.append(Extension(DELTA_CRL_INDICATOR, True, der.integer(base)))
     point = issuing_distribution_point(scope)
     if point:
         found.append(Extension(ISSUING_DISTRIBUTION_POINT, True, point))
+    if freshest:
+        found.append(Extension(FRESHEST_CRL, False, distribution_point(freshest)))
     return encode_extensions(found)
 
 

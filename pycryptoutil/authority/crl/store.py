@@ -28,6 +28,7 @@ from pycryptoutil.authority.store import authorities, certificates, crls, metada
 from pycryptoutil.storage import Instant, Json, Reader, UnitOfWork
 
 FULL: Final = "full"
+DELTA: Final = "delta"
 MAX_URIS: Final = 16
 _KEPT: Final = 3  # CRLs kept with their bytes: the current one, and what a slow reader may still be at
 
@@ -104,6 +105,32 @@ _REVOKED: Final = (
 )
 
 
+_REMOVED: Final = 8  # removeFromCRL: on delta CRLs only (RFC 5280 section 5.3.1)
+_CHANGED: Final = (
+    select(
+        certificates.c.serial,
+        case((certificates.c.revoked_at.is_(None), bindparam("now")), else_=_seconds(certificates.c.revoked_at)),
+        case(
+            (certificates.c.revoked_at.is_(None), _REMOVED),
+            else_=func.coalesce(func.nullif(certificates.c.reason, 0), -1),
+        ),
+        func.coalesce(_seconds(certificates.c.invalidity_date), 0),
+    )
+    .where(
+        certificates.c.tenant_id == bindparam("tenant"),
+        certificates.c.authority_id == bindparam("authority"),
+        certificates.c.serial.in_(
+            select(revocation_events.c.serial).where(
+                revocation_events.c.tenant_id == bindparam("tenant"),
+                revocation_events.c.authority_id == bindparam("authority"),
+                revocation_events.c.seq > bindparam("seq"),
+            )
+        ),
+    )
+    .execution_options(yield_per=5000)
+)
+
+
 def _head(row: Row[Any]) -> CrlHead:
     values = row._asdict()
     return CrlHead(**{name: values[name] for name in CrlHead.__slots__})
@@ -128,6 +155,12 @@ def revoked(reader: Reader, authority_id: str, not_after_from: datetime) -> Iter
         _REVOKED, {"tenant": reader.tenant_id, "authority": authority_id, "not_after_from": not_after_from}
     )
     return cast("Iterator[Sequence[RevokedRow]]", found.partitions())
+
+
+def changed(reader: Reader, authority_id: str, seq: int, now: int) -> Iterator[Sequence[RevokedRow]]:
+    """Stream what a delta lists, in parts: what was revoked or released after event ``seq``, as it is now."""
+    given = {"tenant": reader.tenant_id, "authority": authority_id, "seq": seq, "now": now}
+    return cast("Iterator[Sequence[RevokedRow]]", reader.execute(_CHANGED, given).partitions())
 
 
 def read_scope(reader: Reader, authority_id: str, scope: str) -> Scope | None:
