@@ -466,3 +466,13 @@ def test_curve_of_the_originator_must_be_ours() -> None:
     other = material.spki(ec.generate_private_key(ec.SECP384R1()))
     wrong = dataclasses.replace(info, originator_spki=other)
     fault(FaultKind.MALFORMED, cms.unwrap_ec(material.private_key("EC-P256")), wrong)
+
+
+def test_kdf_of_rfc_9936() -> None:
+    """The numbers of RFC 9936's example: CMSORIforKEMOtherInfo, shared secret, and the key that wraps."""
+    wrap = algorithm_identifier(oids.AES_128_WRAP)
+    info = keywrap.kem_info(wrap, 16, None)
+    assert info.hex() == "3010300b0609608648016503040105020110"
+    secret = bytes.fromhex("7df12d412ae299a24fde6d7c3bb8e3194c80ad3c733dcf2775e09fe8bedb86d8")
+    key = keywrap.encapsulated_key(algorithm_identifier(oids.HKDF_SHA256), 16, info, secret)
+    assert key.hex() == "cf453a3e2bae0a78701b8206c185a008"
