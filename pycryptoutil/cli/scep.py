@@ -131,7 +131,7 @@ def _enrol(
 
 
 def _get(administrator: Administrator, path: str, operation: str) -> tuple[bytes, str]:
-    response = administrator.anonymous("pki-ca", "plain").send("GET", f"{path}?operation={operation}")
+    response = administrator.anonymous("pki-ca", "plain").send("GET", path, params={"operation": operation})
     if response.status_code != 200:
         raise CommandError(f"{operation}: HTTP {response.status_code}: {response.text.strip()}", exits.FAILED)
     return bytes(response.content), response.headers.get("content-type", "")
@@ -146,7 +146,8 @@ def _ask(administrator: Administrator, path: str, asking: Client, sent: Sent) ->
 
     headers = {"Content-Type": PKI_MESSAGE}
     plain = administrator.anonymous("pki-ca", "plain")
-    response = plain.send("POST", f"{path}?operation=PKIOperation", content=sent.encoded, headers=headers)
+    query = {"operation": "PKIOperation"}
+    response = plain.send("POST", path, params=query, content=sent.encoded, headers=headers)
     if response.headers.get("content-type") != PKI_MESSAGE:
         raise CommandError(f"HTTP {response.status_code}: {response.text.strip()}", exits.FAILED)
     if not isinstance(asking.signer, KeySigner):
