@@ -36,6 +36,7 @@ from tests.support.cmc import dns_names, subject
 
 SHA256 = algorithms.hash_identifier("sha256")
 NAME = subject("someone")
+CONTENT = der.sequence(der.oid(oids.DATA), der.explicit(0, der.octet_string(b"x")))
 MOMENT = datetime(2026, 7, 8, 9, 10, 11, tzinfo=UTC)
 DIRECTORY = names.decode_general_name(der.read(der.explicit(4, NAME)))
 REQUEST = codec.pkcs10_request(5, requests.pkcs10())
@@ -50,7 +51,7 @@ EXAMPLES: list[tuple[controls.Kind, object]] = [
     (controls.SENDER_NONCE, b"nonce"),
     (controls.RECIPIENT_NONCE, b""),
     (controls.ADD_EXTENSIONS, values.AddExtensions(1, (2, 3), (dns_names("a.test"), Extension("1.2.3", True, b"v")))),
-    (controls.ENCRYPTED_POP, values.EncryptedPop(REQUEST, der.sequence(), MAC.mac_algorithm, SHA256, b"w")),
+    (controls.ENCRYPTED_POP, values.EncryptedPop(REQUEST, CONTENT, MAC.mac_algorithm, SHA256, b"w")),
     (controls.DECRYPTED_POP, values.DecryptedPop(5, MAC.mac_algorithm, b"proof")),
     (controls.RA_POP_WITNESS, values.RaPopWitness(0, ())),
     (controls.GET_CERT, values.GetCert(DIRECTORY, 2**150)),
