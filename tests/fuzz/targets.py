@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from pycryptoutil_protocols import ber, cms, csr, der, names, oids, pem, x509
+from pycryptoutil_protocols.acme import attestation, caa, jwk, jws
 from pycryptoutil_protocols.algorithms import decode_signature, key_info
 from pycryptoutil_protocols.attributes import Attribute
 from pycryptoutil_protocols.cmp import codec as cmp_codec
@@ -220,6 +221,23 @@ def _cmp_infos() -> Sequence[bytes]:
     return [info.value for one in bodies if isinstance(one, General) for info in one.infos if info.value]
 
 
+def _acme_jws(data: bytes) -> None:
+    signed = jws.decode(data)
+    if signed.jwk is not None:
+        assert jwk.stored_jwk(signed.jwk.canonical) == signed.jwk
+        jws.verify(signed, signed.jwk)
+    signed.document()
+
+
+def _attestation(data: bytes) -> None:
+    attestation.check({"attObj": jwk.encode_base64url(data)}, "token", "token.thumbprint")
+
+
+def _caa(data: bytes) -> None:
+    issuing = caa.Issuing(("ca.example",), "https://x/1", "dns-01", False)
+    caa.check([caa.Record(0, "issue", data.decode("latin-1"))], issuing, "a.example")
+
+
 def _tsp_request(data: bytes) -> None:
     request = tsp_codec.decode_request(data)
     assert tsp_codec.decode_request(tsp_codec.encode_request(request)) == request
@@ -302,6 +320,9 @@ TARGETS: dict[str, Target] = {
     "cmp-message": Target(_cmp, _files("cmp/openssl3*/*.der")),
     "cmp-info": Target(_cmp_info, _cmp_infos),
     "crmf": Target(_crmf, _cmp_requests),
+    "acme-jws": Target(_acme_jws, _raw("acme/*.json")),
+    "acme-attestation": Target(_attestation, lambda: [b"\xa2cfmtdstepgattStmt\xa1cx5c\x81\x41\x30"]),
+    "acme-caa": Target(_caa, lambda: [b"ca.example; accounturi=https://x/1; validationmethods=dns-01,http-01"]),
     "tsp-request": Target(_tsp_request, _raw("tsp/*.tsq")),
     "tsp-reply": Target(_tsp_reply, _raw("tsp/*.tsr")),
 }
