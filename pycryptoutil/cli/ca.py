@@ -9,6 +9,7 @@ import click
 
 from pycryptoutil.cli import output
 from pycryptoutil.cli.client import Administrator, administrator_options
+from pycryptoutil.cli.cmc import cmc
 from pycryptoutil.cli.exits import CommandError
 from pycryptoutil.cli.scep import scep
 from pycryptoutil.cli.timestamp import timestamp
@@ -59,6 +60,7 @@ def ca() -> None:
 
 ca.add_command(timestamp)
 ca.add_command(scep)
+ca.add_command(cmc)
 
 
 # -- certificate authorities -------------------------------------------------------------------------------------------

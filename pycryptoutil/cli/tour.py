@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pycryptoutil.cli import output, scep, timestamp, tour_cmp
+from pycryptoutil.cli import cmc, output, scep, timestamp, tour_cmp
 from pycryptoutil.cli.client import DEV_READY_FILE, Administrator, Running, administrator_options
 from pycryptoutil.cli.exits import FAILED, UNREACHABLE, CommandError
 
@@ -287,6 +287,7 @@ STEPS: Final[tuple[Callable[[Tour], None], ...]] = (
     crl,
     scep.step,
     tour_cmp.step,
+    cmc.step,
     timestamp.step,
     pets,
 )
