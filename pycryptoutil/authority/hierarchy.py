@@ -13,8 +13,9 @@ from pycryptoutil_protocols.names import decode_name
 from pycryptoutil_protocols.x509 import Certificate, Extension
 
 from pycryptoutil.authority import internal, issue, keys, store, subject
+from pycryptoutil.authority.crl import series
 from pycryptoutil.authority.issue import Issuance
-from pycryptoutil.authority.model import DELTA_SUFFIX, AuthorityKind, AuthorityOrder, AuthorityStatus, IssueOrder
+from pycryptoutil.authority.model import AuthorityKind, AuthorityOrder, AuthorityStatus, IssueOrder
 from pycryptoutil.authority.names import refused
 from pycryptoutil.authority.profile import NameConstraintSet, Profile
 from pycryptoutil.authority.room import Room, load_profile
@@ -93,8 +94,8 @@ def _first_orders(settings: AuthoritySettings) -> tuple[AuthorityOrder, Authorit
 
 def create(room: Room, tenant_id: str, order: AuthorityOrder, actor: str, request_id: str) -> AuthorityRow:
     """Make one CA with its OCSP signer; Fault(CONFLICT) if the name is taken, NOT_FOUND without the parent."""
-    if order.name.endswith(DELTA_SUFFIX):
-        text = f"a name ends in {DELTA_SUFFIX} only in the URL of a delta CRL"
+    if series.of_name(order.name) is not None:
+        text = "a name may not end as the URLs of delta CRLs and of CRL shards do"
         raise Fault(FaultKind.INVALID, text, text, pointer="name")
     plan = _plan(room, order)
     signer = _signer_key(room, plan)

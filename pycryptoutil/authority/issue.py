@@ -297,7 +297,7 @@ def build_tbs(i: Issuance) -> None:
         issuer=Issuer(
             key_identifier=key_identifier if i.self_signed else i.key.certificate.subject_key_identifier,
             ocsp_url=i.room.urls.ocsp(i.ca.public_id),
-            crl_url=i.room.urls.crl(i.ca.public_id),
+            crl_url=i.room.crl_url(i.ca, i.serial),
             delta_url=i.room.delta_url(i.ca),
             issuer_url=i.room.urls.issuer(i.ca.public_id),
         ),

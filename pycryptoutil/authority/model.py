@@ -85,6 +85,11 @@ DELTA_SUFFIX: Final = "-delta"
 """Behind a CA's public id in the URL of its delta CRL: no CA's name ends so."""
 
 
+def shard_suffix(count: int, index: int) -> str:
+    """Return what is behind it in the URL of one part of its CRL: no CA's name ends so either."""
+    return f"-{index}of{count}"
+
+
 @dataclass(frozen=True, slots=True)
 class DistributionUrls:
     """Base URLs that go into certificates. ``base`` has no trailing slash; empty: no URLs are put in."""
@@ -98,6 +103,10 @@ class DistributionUrls:
     def crl(self, public_id: str) -> str:
         """The CRL distribution point of certificates that this CA issued."""
         return f"{self.base}/crl/{public_id}.crl" if self.base else ""
+
+    def shard(self, public_id: str, count: int, index: int) -> str:
+        """The CRL distribution point where a CA's list is in ``count`` parts."""
+        return f"{self.base}/crl/{public_id}{shard_suffix(count, index)}.crl" if self.base else ""
 
     def delta(self, public_id: str) -> str:
         """Where the CA's delta CRL is, if it has one."""

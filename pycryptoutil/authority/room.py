@@ -48,6 +48,13 @@ class Room:
             raise Fault(FaultKind.NOT_FOUND, text, text)
         return found
 
+    def crl_url(self, row: AuthorityRow, serial: bytes) -> str:
+        """The CRL distribution point of a certificate: of the shard that its serial's last octet chooses."""
+        count = self.settings.crl_shards
+        if not count or row.kind is AuthorityKind.ROOT:
+            return self.urls.crl(row.public_id)
+        return self.urls.shard(row.public_id, count, serial[-1] % count)
+
     def delta_url(self, row: AuthorityRow) -> str:
         """Where the delta to a CA's CRL is; empty if it has none: a root has few revocations."""
         wanted = self.settings.crl_delta_minutes and row.kind is not AuthorityKind.ROOT

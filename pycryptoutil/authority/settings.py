@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 CaAlgorithm = Literal[
     "RSA-2048",
@@ -48,6 +48,7 @@ class AuthoritySettings(BaseModel):
     crl_days: Annotated[int, Field(ge=1, le=365)] = 7
     crl_refresh_hours: Annotated[int, Field(ge=1, le=24 * 365)] = 24
     crl_delta_minutes: Annotated[int, Field(ge=0, le=7 * 1440)] = 0  # 0: no delta CRLs
+    crl_shards: Annotated[int, Field(ge=0, le=256)] = 0  # parts of the list that new certificates point to: 2, 4 … 256
     ocsp_validity_hours: Annotated[int, Field(ge=8, le=240)] = 24  # nextUpdate - thisUpdate
     ocsp_signing: Literal["delegated", "ca"] = "delegated"
     ocsp_never_issued: Literal["unknown", "revoked"] = "unknown"  # revoked: RFC 6960 section 4.4.8
@@ -55,6 +56,14 @@ class AuthoritySettings(BaseModel):
     ocsp_archive_days: Annotated[int, Field(ge=0, le=36525)] = 2557  # archiveCutoff: 7 years past expiry; 0: not stated
     est_channel_binding: Literal["verify", "require"] = "verify"  # verify: when the client claims it
     idempotency_hours: Annotated[int, Field(ge=1, le=168)] = 24
+
+    @model_validator(mode="after")
+    def _shards_or_deltas(self) -> Self:
+        if self.crl_shards == 1 or self.crl_shards & (self.crl_shards - 1):
+            raise ValueError("crl_shards is 0 or a power of two from 2 to 256")
+        if self.crl_shards and self.crl_delta_minutes:
+            raise ValueError("crl_shards and crl_delta_minutes exclude each other: a shard has no delta")
+        return self
 
     @field_validator("distribution_url")
     @classmethod

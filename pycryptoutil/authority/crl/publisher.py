@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,10 +16,11 @@ from typing import Final
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority import store
-from pycryptoutil.authority.crl import generate
+from pycryptoutil.authority.crl import generate, series
 from pycryptoutil.authority.crl import store as crl_store
-from pycryptoutil.authority.crl.store import DELTA, FULL, CrlHead, CrlRow, Scope
-from pycryptoutil.authority.model import DELTA_SUFFIX, AuthorityKind, RevocationEvent
+from pycryptoutil.authority.crl.series import DELTA, FULL, Series
+from pycryptoutil.authority.crl.store import CrlHead, CrlRow, Scope
+from pycryptoutil.authority.model import AuthorityKind, RevocationEvent
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.room import Room
 from pycryptoutil.authority.store import AuthorityRow
@@ -60,9 +61,17 @@ class CrlDocument:
 class _Looked:
     """What there is of one CA."""
 
-    full: CrlHead | None
-    delta: CrlHead | None
-    latest_event: int
+    wanted: tuple[Series, ...]  # the full one first, a delta last
+    heads: Mapping[str, CrlHead]  # by scope
+    changes: Mapping[int, int]  # last octet of a serial → its last revocation event
+
+    def head(self, of: Series) -> CrlHead | None:
+        """Return the current CRL of a series."""
+        return self.heads.get(of.scope)
+
+    def changed(self, of: Series, head: CrlHead) -> bool:
+        """Tell whether something was revoked or released that this CRL does not know of."""
+        return any(seq > head.revocation_seq for octet, seq in self.changes.items() if of.holds(octet))
 
 
 class CrlService:
@@ -100,16 +109,16 @@ class CrlService:
     def current(self, name: str) -> CrlDocument:
         """Return a current CRL, making the first one if there is none yet.
 
-        ``name`` is a CA's public id, or that with ``-delta`` behind it.
+        ``name`` is a CA's public id, or that with ``-delta`` or ``-{index}of{count}`` behind it.
         """
-        scope = FULL
+        of = FULL
         with self._database.read(SYSTEM_TENANT) as reader:
             place = store.tenant_of_public_id(reader, name)
-            if place is None and name.endswith(DELTA_SUFFIX):
-                scope, place = DELTA, store.tenant_of_public_id(reader, name.removesuffix(DELTA_SUFFIX))
+            if place is None and (parts := series.of_name(name)) is not None:
+                of, place = parts[1], store.tenant_of_public_id(reader, parts[0])
         if place is None:
             raise Fault(FaultKind.NOT_FOUND, f"no CA {name!r}", "there is no such CRL")
-        document = self.of_authority(*place, scope)
+        document = self.of_authority(*place, of)
         with self._lock:
             self._cache.pop(name, None)
             self._cache[name] = document
@@ -117,18 +126,18 @@ class CrlService:
                 self._cache.pop(next(iter(self._cache)))
         return document
 
-    def of_authority(self, tenant_id: str, authority_id: str, scope: str = FULL) -> CrlDocument:
+    def of_authority(self, tenant_id: str, authority_id: str, of: Series = FULL) -> CrlDocument:
         """Return a CA's current CRL, making the first one if there is none yet."""
         with self._database.read(tenant_id) as reader:
-            row = crl_store.newest(reader, authority_id, scope)
-        if row is not None and (scope == FULL or self._delta_minutes):
+            row = crl_store.newest(reader, authority_id, of.scope)
+        if row is not None and (of is not DELTA or self._delta_minutes):
             return CrlDocument(row.head, row.der)
-        return self.publish(tenant_id, authority_id, "system", scope)
+        return self.publish(tenant_id, authority_id, "system", of)
 
     def head(self, tenant_id: str, authority_id: str) -> CrlHead | None:
         """Return the facts of a CA's current CRL."""
         with self._database.read(tenant_id) as reader:
-            return crl_store.newest_head(reader, authority_id)
+            return crl_store.newest_head(reader, authority_id, FULL.scope)
 
     # -- making --------------------------------------------------------------------------------------------------------
 
@@ -148,10 +157,9 @@ class CrlService:
                 looked = self._look(tenant_id, row)
                 if self._due(row, looked):
                     self._changed([row.id])  # another replica is at it, it rests, or its delta is next: look again
-            if looked.full is not None:
-                numbers[row.public_id] = looked.full.number
-            if looked.delta is not None:
-                numbers[row.public_id + DELTA_SUFFIX] = looked.delta.number
+            for of in looked.wanted:
+                if (head := looked.head(of)) is not None:
+                    numbers[row.public_id + of.suffix] = head.number
         with self._lock:
             for public_id, document in tuple(self._cache.items()):
                 if numbers.get(public_id) != document.head.number:
@@ -192,8 +200,24 @@ class CrlService:
 
     def _look(self, tenant_id: str, row: AuthorityRow) -> _Looked:
         with self._database.read(tenant_id) as reader:
-            delta = crl_store.newest_head(reader, row.id, DELTA) if self._has_delta(row) else None
-            return _Looked(crl_store.newest_head(reader, row.id), delta, crl_store.latest_event_of(reader, row.id))
+            heads = crl_store.heads(reader, row.id)
+            wanted = self._series_of(row, heads)
+            seen = [heads[of.scope].revocation_seq for of in wanted if of.scope in heads and self._reacts(row, of)]
+            return _Looked(wanted, heads, crl_store.changes_after(reader, row.id, min(seen, default=0)))
+
+    def _series_of(self, row: AuthorityRow, heads: Mapping[str, CrlHead]) -> tuple[Series, ...]:
+        """Return what a CA publishes: shards that certificates were once issued for go on, whatever is set now."""
+        count = self._settings.crl_shards if row.kind is not AuthorityKind.ROOT and self._urls.base else 0
+        shards = {of.scope: of for index in range(count) for of in (series.shard(count, index),)}
+        for scope in sorted(heads):
+            older = series.of_scope(scope)
+            if older is not None and older.count > 1:
+                shards.setdefault(scope, older)
+        return (FULL, *shards.values(), *((DELTA,) if self._has_delta(row) else ()))
+
+    def _reacts(self, row: AuthorityRow, of: Series) -> bool:
+        """Tell whether a revocation makes it anew: with deltas, a long list is made by schedule only."""
+        return of is not FULL or not self._has_delta(row)
 
     def _try_to_make(self, tenant_id: str, row: AuthorityRow) -> None:
         """Make what is due of one CA; what keeps this one from being made keeps no other."""
@@ -206,7 +230,7 @@ class CrlService:
                 raise
             _log.error("no CRL of %s: %s", row.name, fault.detail)
 
-    def publish(self, tenant_id: str, authority_id: str, actor: str, scope: str = FULL) -> CrlDocument:
+    def publish(self, tenant_id: str, authority_id: str, actor: str, of: Series = FULL) -> CrlDocument:
         """Make and publish a CRL now; Fault(BUSY) while another replica does not finish doing so."""
         with self._database.read(tenant_id) as reader:
             row = store.authority_by_id(reader, authority_id)
@@ -215,12 +239,13 @@ class CrlService:
         if self._clock.now() >= row.not_after:
             text = "the certificate authority has expired: its last CRL stays"
             raise Fault(FaultKind.CONFLICT, f"{row.name}: {text}", text)
-        if scope == DELTA and not self._has_delta(row):
-            raise Fault(FaultKind.NOT_FOUND, f"{row.name} has no delta CRL", "there is no such CRL")
+        if of is not FULL and of not in self._look(tenant_id, row).wanted:
+            raise Fault(FaultKind.NOT_FOUND, f"{row.name} has no CRL {of.scope}", "there is no such CRL")
         with self._generating:
             for _ in range(_LEASE_ATTEMPTS):
                 if self._take_lease(tenant_id, row):
-                    return self._make(tenant_id, row, actor, scope)
+                    with self._lease_given_back(tenant_id, row):
+                        return self._make(tenant_id, row, actor, of)
                 self._clock.sleep(_LEASE_WAIT)
         raise Fault(FaultKind.BUSY, f"the CRL lease of {row.name} is taken", "a CRL is being made", retry_after=5)
 
@@ -231,32 +256,32 @@ class CrlService:
     def _has_delta(self, row: AuthorityRow) -> bool:
         return bool(self._room.delta_url(row))
 
-    def _due(self, row: AuthorityRow, looked: _Looked) -> str:
-        """Return which series is due, the full one first; empty if none is."""
+    def _due(self, row: AuthorityRow, looked: _Looked) -> list[Series]:
+        """Return which series are due, the full one first."""
         now = self._clock.now()
         if now >= row.not_after:
-            return ""
-        if self._full_due(row, looked, now):
-            return FULL
-        return DELTA if self._has_delta(row) and self._delta_due(looked, now) else ""
+            return []
+        lists = [of for of in looked.wanted if of is not DELTA and self._list_due(row, looked, of, now)]
+        if FULL in lists or DELTA not in looked.wanted or not self._delta_due(looked, now):
+            return lists  # a delta to a new base is made a second after it
+        return [*lists, DELTA]
 
     def _delta_due(self, looked: _Looked, now: datetime) -> bool:
-        base, head = looked.full, looked.delta
+        base, head = looked.head(FULL), looked.head(DELTA)
         # of the same second as its base it would have to have the same number (RFC 5280 section 5.2.3)
         if base is None or now < base.this_update + timedelta(seconds=1):
             return False
-        if head is None or head.number < base.number or looked.latest_event > head.revocation_seq:
+        if head is None or head.number < base.number or looked.changed(DELTA, head):
             return True
         return now >= head.this_update + timedelta(minutes=self._delta_minutes)
 
-    def _full_due(self, row: AuthorityRow, looked: _Looked, now: datetime) -> bool:
-        head = looked.full
-        # with deltas, a long list is made anew by schedule only: what happens in between is on the delta
-        if head is None or (looked.latest_event > head.revocation_seq and not self._has_delta(row)):
+    def _list_due(self, row: AuthorityRow, looked: _Looked, of: Series, now: datetime) -> bool:
+        head = looked.head(of)
+        if head is None or (self._reacts(row, of) and looked.changed(of, head)):
             return True
         # a thisUpdate in the future was written by a clock that has been set back: nobody would accept that CRL
         ahead = head.this_update > now + _CLOCK_TOLERANCE
-        refresh = min(timedelta(hours=self._settings.crl_refresh_hours), (head.next_update - head.this_update) / 2)
+        refresh = min(self._interval(), (head.next_update - head.this_update) / 2)
         return ahead or now >= head.this_update + refresh
 
     def _make_if_free(self, tenant_id: str, row: AuthorityRow) -> None:
@@ -266,13 +291,15 @@ class CrlService:
         try:
             if not self._take_lease(tenant_id, row):
                 return
-            due = self._due(row, self._look(tenant_id, row))  # it may have been made while the lease was another's
-            if not due:
-                self._give_lease(tenant_id, row)
-                return
-            self._make(tenant_id, row, "system", due)
-            ended = self._clock.monotonic()
-            self._not_before[row.id] = ended + _REST * (ended - started)
+            with self._lease_given_back(tenant_id, row):
+                due = self._due(row, self._look(tenant_id, row))  # made while the lease was another's, perhaps
+                for of in due:
+                    if not self._take_lease(tenant_id, row):  # prolonged for each: there may be many shards
+                        return
+                    self._make(tenant_id, row, "system", of)
+            if due:
+                ended = self._clock.monotonic()
+                self._not_before[row.id] = ended + _REST * (ended - started)
         finally:
             self._generating.release()
 
@@ -280,77 +307,88 @@ class CrlService:
         with self._database.unit_of_work(tenant_id) as uow:
             return lease.acquire(uow, f"crl:{row.id}", self._holder, _LEASE_SECONDS)
 
-    def _give_lease(self, tenant_id: str, row: AuthorityRow) -> None:
-        with self._database.unit_of_work(tenant_id) as uow:
-            lease.release(uow, f"crl:{row.id}", self._holder)
-
-    def _make(self, tenant_id: str, row: AuthorityRow, actor: str, series: str) -> CrlDocument:
-        """Number and audit row first, then the signature, then the CRL: nothing signed is unknown to the database."""
+    @contextlib.contextmanager
+    def _lease_given_back(self, tenant_id: str, row: AuthorityRow) -> Iterator[None]:
         try:
-            now = self._clock.now().replace(microsecond=0)
-            base = self._base(tenant_id, row, now) if series == DELTA else None
-            of = {} if base is None else {"base": base.number}
-            with self._database.unit_of_work(tenant_id) as uow:
-                scope = self._scope(uow, row, base)
-                # from the time where that is greater: a database restored from a backup does not repeat numbers;
-                # full and delta CRLs share the sequence (RFC 5280 section 5.2.3)
-                number = crl_store.next_number(uow, row.id, int(now.timestamp()))
-                audit.append(uow, AuditEvent("crl.sign", actor, row.name, details={"number": number, **of}))
-            due = scope.scheduled_at is None or now >= scope.scheduled_at + self._interval()
-            made = self._sign(tenant_id, row, scope, number, now, base)
-            with self._database.unit_of_work(tenant_id) as uow:
-                crl_store.insert(uow, made, scheduled=due and base is None)
-                details = {"number": number, "entries": made.head.entries, "sha256": made.head.sha256, **of}
-                audit.append(uow, AuditEvent("crl.publish", actor, row.name, details=details))
-            _log.info("%s CRL %d of %s published with %d entries", series, number, row.name, made.head.entries)
-            return CrlDocument(made.head, made.der)
+            yield
         finally:
-            with contextlib.suppress(Fault):  # it runs out by itself
-                self._give_lease(tenant_id, row)
+            with contextlib.suppress(Fault), self._database.unit_of_work(tenant_id) as uow:  # it runs out by itself
+                lease.release(uow, f"crl:{row.id}", self._holder)
+
+    def _make(self, tenant_id: str, row: AuthorityRow, actor: str, of: Series) -> CrlDocument:
+        """Number and audit row first, then the signature, then the CRL: nothing signed is unknown to the database."""
+        now = self._clock.now().replace(microsecond=0)
+        base = self._base(tenant_id, row, now) if of is DELTA else None
+        said: dict[str, object] = {} if of is FULL else {"scope": of.scope}
+        if base is not None:
+            said["base"] = base.number
+        with self._database.unit_of_work(tenant_id) as uow:
+            scope = self._scope(uow, row, of)
+            # from the time where that is greater: a database restored from a backup does not repeat numbers;
+            # all series share the sequence, as full and delta CRLs must (RFC 5280 section 5.2.3)
+            number = crl_store.next_number(uow, row.id, int(now.timestamp()))
+            audit.append(uow, AuditEvent("crl.sign", actor, row.name, details={"number": number, **said}))
+        due = scope.scheduled_at is None or now >= scope.scheduled_at + self._interval()
+        made = self._sign(tenant_id, row, of, scope, number, now, base)
+        with self._database.unit_of_work(tenant_id) as uow:
+            crl_store.insert(uow, made, scheduled=due and base is None)
+            details = {"number": number, "entries": made.head.entries, "sha256": made.head.sha256, **said}
+            audit.append(uow, AuditEvent("crl.publish", actor, row.name, details=details))
+        _log.info("%s CRL %d of %s published with %d entries", of.scope, number, row.name, made.head.entries)
+        return CrlDocument(made.head, made.der)
 
     def _base(self, tenant_id: str, row: AuthorityRow, now: datetime) -> CrlHead:
         """Return what a delta is to; Fault(UNAVAILABLE) while there is nothing, or nothing old enough."""
         with self._database.read(tenant_id) as reader:
-            base = crl_store.newest_head(reader, row.id)
+            base = crl_store.newest_head(reader, row.id, FULL.scope)
         if base is None or now < base.this_update + timedelta(seconds=1):
             raise Fault(FaultKind.UNAVAILABLE, f"{row.name}: no base for a delta yet", "try again", retry_after=2)
         return base
 
-    def _scope(self, uow: UnitOfWork, row: AuthorityRow, base: CrlHead | None) -> Scope:
+    def _scope(self, uow: UnitOfWork, row: AuthorityRow, of: Series) -> Scope:
         """Return what the CRL covers: of a delta exactly what its base does (RFC 5280 section 5.2.4)."""
-        if base is None:
-            return crl_store.fix_scope(uow, row.id, FULL, *self._covers(row))
-        known = crl_store.read_scope(uow, row.id, FULL)
+        if of is not DELTA:
+            return crl_store.fix_scope(uow, row.id, of.scope, *self._covers(row, of))
+        known = crl_store.read_scope(uow, row.id, FULL.scope)
         if known is None:
-            raise Fault(FaultKind.INTERNAL, f"CRL {base.number} of {row.name} without a scope")
+            raise Fault(FaultKind.INTERNAL, f"the CRL of {row.name} is without a scope")
         return known
 
     def _interval(self) -> timedelta:
         return timedelta(hours=self._settings.crl_refresh_hours)
 
-    def _covers(self, row: AuthorityRow) -> tuple[str, str]:
-        """Return what the CA's full CRL is narrowed to, and where it is published.
+    def _covers(self, row: AuthorityRow, of: Series) -> tuple[str, str]:
+        """Return what a CA's CRL is narrowed to, and where it is published.
 
         A root's own certificate has no distribution point, so its CRL names none either: a validator that checks the
         whole chain would find no CRL whose scope has the root in it.
         """
         if row.kind is AuthorityKind.ROOT:
             return "", ""
+        if of.count > 1:
+            return "", self._urls.shard(row.public_id, of.count, of.index)
         return "", self._urls.crl(row.public_id)
 
     def _sign(
-        self, tenant_id: str, row: AuthorityRow, scope: Scope, number: int, now: datetime, base: CrlHead | None
+        self,
+        tenant_id: str,
+        row: AuthorityRow,
+        of: Series,
+        scope: Scope,
+        number: int,
+        now: datetime,
+        base: CrlHead | None,
     ) -> CrlRow:
         key = self._barrier.open_key(row.sealed_key, store.aad(store.AUTHORITY_KEYS, tenant_id, row.id))
         lasts = timedelta(days=self._settings.crl_days) if base is None else timedelta(minutes=2 * self._delta_minutes)
         next_update = min(now + lasts, row.not_after)
-        freshest = self._room.delta_url(row) if base is None else ""
+        freshest = self._room.delta_url(row) if of is FULL else ""
         runs = generate.EntryRuns()
         with self._database.read(tenant_id) as reader:
             seq = crl_store.latest_event_of(reader, row.id)
             if base is None:
                 # expired ones stay until a CRL due by schedule has shown them after their end (RFC 5280 section 3.3)
-                rows = crl_store.revoked(reader, row.id, scope.scheduled_at or row.not_before)
+                rows = crl_store.revoked(reader, row.id, scope.scheduled_at or row.not_before, of.tails)
             else:
                 rows = crl_store.changed(reader, row.id, base.revocation_seq, generate.unix(now))
             der = build_crl(
@@ -364,5 +402,4 @@ class CrlService:
                 runs.over(rows),
             )
         digest = hashlib.sha256(der).hexdigest()
-        series = FULL if base is None else DELTA
-        return CrlRow(CrlHead(row.id, series, number, now, next_update, runs.count, seq, digest), der)
+        return CrlRow(CrlHead(row.id, of.scope, number, now, next_update, runs.count, seq, digest), der)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    and_,
     bindparam,
     case,
     func,
@@ -27,8 +28,6 @@ from sqlalchemy import (
 from pycryptoutil.authority.store import authorities, certificates, crls, metadata, revocation_events
 from pycryptoutil.storage import Instant, Json, Reader, UnitOfWork
 
-FULL: Final = "full"
-DELTA: Final = "delta"
 MAX_URIS: Final = 16
 _KEPT: Final = 3  # CRLs kept with their bytes: the current one, and what a slow reader may still be at
 
@@ -105,6 +104,8 @@ _REVOKED: Final = (
 )
 
 
+_TAIL: Final = func.substr(certificates.c.serial, func.length(certificates.c.serial) - 1)
+_REVOKED_OF_SHARD: Final = _REVOKED.where(_TAIL.in_(bindparam("tails", expanding=True)))
 _REMOVED: Final = 8  # removeFromCRL: on delta CRLs only (RFC 5280 section 5.3.1)
 _CHANGED: Final = (
     select(
@@ -136,6 +137,38 @@ def _head(row: Row[Any]) -> CrlHead:
     return CrlHead(**{name: values[name] for name in CrlHead.__slots__})
 
 
+def changes_after(reader: Reader, authority_id: str, seq: int) -> dict[int, int]:
+    """Return what was revoked or released after event ``seq``: last octet of the serial → its last event."""
+    tail = func.substr(revocation_events.c.serial, func.length(revocation_events.c.serial) - 1)
+    found = reader.execute(
+        select(tail, func.max(revocation_events.c.seq))
+        .where(
+            revocation_events.c.tenant_id == reader.tenant_id,
+            revocation_events.c.authority_id == authority_id,
+            revocation_events.c.seq > seq,
+        )
+        .group_by(tail)
+    )
+    changes: dict[int, int] = {}
+    for row in found:
+        octet = int(row[0], 16)
+        changes[octet] = max(row[1], changes.get(octet, 0))
+    return changes
+
+
+def heads(reader: Reader, authority_id: str) -> dict[str, CrlHead]:
+    """Return the current CRL's facts of every series that the CA has published."""
+    mine = (crls.c.tenant_id == reader.tenant_id, crls.c.authority_id == authority_id)
+    newest = select(crls.c.scope, func.max(crls.c.number).label("number")).where(*mine).group_by(crls.c.scope)
+    last = newest.subquery()
+    found = reader.execute(
+        select(*_HEAD_COLUMNS)
+        .join(last, and_(crls.c.scope == last.c.scope, crls.c.number == last.c.number))
+        .where(*mine)
+    )
+    return {row.scope: _head(row) for row in found}
+
+
 def latest_event_of(reader: Reader, authority_id: str) -> int:
     """Return the seq of the CA's last revocation event; 0 when there is none."""
     found = reader.execute(
@@ -146,14 +179,19 @@ def latest_event_of(reader: Reader, authority_id: str) -> int:
     return int(found.scalar_one_or_none() or 0)
 
 
-def revoked(reader: Reader, authority_id: str, not_after_from: datetime) -> Iterator[Sequence[RevokedRow]]:
+def revoked(
+    reader: Reader, authority_id: str, not_after_from: datetime, tails: Sequence[str] = ()
+) -> Iterator[Sequence[RevokedRow]]:
     """Stream what a CRL lists, in parts: revoked certificates whose notAfter is not before ``not_after_from``.
 
-    Plain integers and text, computed by the database: a list may have millions of entries.
+    With ``tails``, those whose serial ends so. Plain integers and text, computed by the database: a list may have
+    millions of entries.
     """
-    found = reader.execute(
-        _REVOKED, {"tenant": reader.tenant_id, "authority": authority_id, "not_after_from": not_after_from}
-    )
+    given = {"tenant": reader.tenant_id, "authority": authority_id, "not_after_from": not_after_from}
+    if tails:
+        found = reader.execute(_REVOKED_OF_SHARD, {**given, "tails": list(tails)})
+    else:
+        found = reader.execute(_REVOKED, given)
     return cast("Iterator[Sequence[RevokedRow]]", found.partitions())
 
 
@@ -246,7 +284,7 @@ def _drop_old(uow: UnitOfWork, head: CrlHead) -> None:
     uow.execute(crls.delete().where(*mine, crls.c.number < min(kept)))
 
 
-def newest_head(reader: Reader, authority_id: str, scope: str = FULL) -> CrlHead | None:
+def newest_head(reader: Reader, authority_id: str, scope: str) -> CrlHead | None:
     """Return the current CRL's facts."""
     row = reader.execute(
         select(*_HEAD_COLUMNS)
@@ -257,7 +295,7 @@ def newest_head(reader: Reader, authority_id: str, scope: str = FULL) -> CrlHead
     return _head(row) if row is not None else None
 
 
-def newest(reader: Reader, authority_id: str, scope: str = FULL) -> CrlRow | None:
+def newest(reader: Reader, authority_id: str, scope: str) -> CrlRow | None:
     """Return the current CRL."""
     row = reader.execute(
         select(*_HEAD_COLUMNS, crls.c.der)

@@ -10,6 +10,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority import AuthorityOrder
 from pycryptoutil.authority.crl import CrlDocument
+from pycryptoutil.authority.crl.series import DELTA
 from pycryptoutil.authority.model import RevocationReason
 
 from .conftest import TENANT, House, MakeHouse
@@ -65,7 +66,7 @@ def test_a_delta_lists_what_its_base_does_not(deltas: House) -> None:
     base = deltas.crls.publish(TENANT, deltas.authority_id(), "tester")
     deltas.clock.advance(2)
     deltas.revoke(fresh.serial, RevocationReason.SUPERSEDED)
-    delta = deltas.crls.publish(TENANT, deltas.authority_id(), "tester", "delta")
+    delta = deltas.crls.publish(TENANT, deltas.authority_id(), "tester", DELTA)
     assert base_of(base) is None
     assert base_of(delta) == base.head.number
     assert serials(delta) == {fresh.serial: "superseded"}
@@ -102,7 +103,7 @@ def test_a_release_is_said_by_remove_from_crl(deltas: House) -> None:
     assert serials(base) == {held.serial: "certificate_hold"}
     deltas.clock.advance(2)
     deltas.revoke(held.serial, RevocationReason.REMOVE_FROM_CRL)
-    delta = deltas.crls.publish(TENANT, deltas.authority_id(), "tester", "delta")
+    delta = deltas.crls.publish(TENANT, deltas.authority_id(), "tester", DELTA)
     assert serials(delta) == {held.serial: "remove_from_crl"}
     deltas.clock.advance(2)
     assert serials(deltas.crls.publish(TENANT, deltas.authority_id(), "tester")) == {}
@@ -112,7 +113,7 @@ def test_what_changed_twice_is_listed_once_as_it_is_now(deltas: House) -> None:
     one = deltas.issue()
     deltas.revoke(one.serial, RevocationReason.CERTIFICATE_HOLD)
     deltas.revoke(one.serial, RevocationReason.KEY_COMPROMISE)
-    delta = deltas.crls.publish(TENANT, deltas.authority_id(), "tester", "delta")
+    delta = deltas.crls.publish(TENANT, deltas.authority_id(), "tester", DELTA)
     assert serials(delta) == {one.serial: "key_compromise"}
 
 
@@ -157,10 +158,10 @@ def test_both_follow_their_own_schedule(deltas: House) -> None:
 def test_never_of_the_same_second_as_its_base(deltas: House) -> None:
     deltas.crls.publish(TENANT, deltas.authority_id(), "tester")
     with pytest.raises(Fault) as caught:
-        deltas.crls.publish(TENANT, deltas.authority_id(), "tester", "delta")
+        deltas.crls.publish(TENANT, deltas.authority_id(), "tester", DELTA)
     assert caught.value.kind is FaultKind.UNAVAILABLE
     deltas.clock.advance(1)
-    deltas.crls.publish(TENANT, deltas.authority_id(), "tester", "delta")
+    deltas.crls.publish(TENANT, deltas.authority_id(), "tester", DELTA)
 
 
 def test_an_older_base_s_delta_is_replaced_by_one_to_the_newest(deltas: House) -> None:
