@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pycryptoutil.cli import cmc, output, scep, timestamp, tour_cmp
+from pycryptoutil.cli import cmc, output, scep, timestamp, tour_acme, tour_cmp
 from pycryptoutil.cli.client import DEV_READY_FILE, Administrator, Running, administrator_options
 from pycryptoutil.cli.exits import FAILED, UNREACHABLE, CommandError
 
@@ -288,6 +288,7 @@ STEPS: Final[tuple[Callable[[Tour], None], ...]] = (
     scep.step,
     tour_cmp.step,
     cmc.step,
+    tour_acme.step,
     timestamp.step,
     pets,
 )

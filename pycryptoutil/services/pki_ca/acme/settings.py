@@ -47,8 +47,9 @@ class AcmeAutoRenewal(BaseModel):
 class AcmeSettings(BaseModel):
     """What the ACME directories offer, and how far their validators reach.
 
-    ``external_account`` and ``allow_addresses``, where they are not given: ``required`` and no special-use address in
-    production; ``optional`` and loopback under the profiles dev and test.
+    What is None goes by the configuration profile. In production: an external account is required, no special-use
+    address is connected to, and the ports are those of the RFCs. Under dev and test: it is optional, loopback may be
+    connected to, and 5002 (HTTP) and 5001 (TLS) come before 80 and 443, so that clients need no root.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,9 +64,9 @@ class AcmeSettings(BaseModel):
     resolver: Annotated[tuple[_Resolver, ...], Field(max_length=8)] = ()  # address#port; none: the machine's own
     resolvers_agree: Annotated[int, Field(ge=1, le=8)] = 1  # from how many of them a challenge must succeed
     allow_addresses: tuple[str, ...] | None = None
-    http_ports: Annotated[tuple[_Port, ...], Field(min_length=1, max_length=4)] = (80,)
+    http_ports: Annotated[tuple[_Port, ...] | None, Field(min_length=1, max_length=4)] = None
     https_port: _Port = 443  # of redirects
-    tls_ports: Annotated[tuple[_Port, ...], Field(min_length=1, max_length=4)] = (443,)
+    tls_ports: Annotated[tuple[_Port, ...] | None, Field(min_length=1, max_length=4)] = None
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
     attempts: Annotated[int, Field(ge=1, le=20)] = 3
     retry_seconds: Annotated[float, Field(gt=0, le=600)] = 5  # doubled with each attempt
@@ -112,9 +113,9 @@ class AcmeSettings(BaseModel):
                 agree=self.resolvers_agree,
                 allow=tuple(map(ipaddress.ip_network, allow)),
                 test_loopback=relaxed,
-                http_ports=self.http_ports,
+                http_ports=self.http_ports or ((5002, 80) if relaxed else (80,)),
                 https_port=self.https_port,
-                tls_ports=self.tls_ports,
+                tls_ports=self.tls_ports or ((5001, 443) if relaxed else (443,)),
                 timeout=self.timeout_seconds,
             ),
             limits=Limits(**self.limits.model_dump()),
