@@ -15,6 +15,8 @@ from pycryptoutil_protocols import ber, cms, csr, der, names, oids, pem, x509
 from pycryptoutil_protocols.acme import attestation, caa, jwk, jws
 from pycryptoutil_protocols.algorithms import decode_signature, key_info
 from pycryptoutil_protocols.attributes import Attribute
+from pycryptoutil_protocols.cmc import codec as cmc_codec
+from pycryptoutil_protocols.cmc import controls as cmc_controls
 from pycryptoutil_protocols.cmp import codec as cmp_codec
 from pycryptoutil_protocols.cmp import general, mac, pop, protection
 from pycryptoutil_protocols.cmp.messages import CertRequests, General, InfoTypeAndValue
@@ -30,6 +32,7 @@ from pycryptoutil_protocols.scep import transport as scep_transport
 from pycryptoutil_protocols.tsp import codec as tsp_codec
 from pycryptoutil_protocols.tsp.token import verify_token
 
+from tests.fuzz import cmc_seeds
 from tests.protocols import scep_material
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -174,6 +177,24 @@ def _cmp(data: bytes) -> None:
         protection.verify_mac(message, b"vector-secret", mac.MacLimits(max_iterations=1000, max_pbkdf2_iterations=2000))
     elif message.protection is not None and message.extra_certificates:
         protection.verify_signature(message, protection.signer_certificate(message).spki)
+
+
+def _cmc_request(data: bytes) -> None:
+    found = cmc_codec.decode_data(data)
+    again = cmc_codec.encode_data(found)  # sorts the sets that came unsorted
+    assert cmc_codec.encode_data(cmc_codec.decode_data(again)) == again
+    cmc_controls.strange(found.controls)
+    for control in found.controls:
+        kind = cmc_controls.KINDS.get(control.oid)
+        if kind is not None:
+            value = kind.value(control)
+            assert kind.value(kind.control(control.body_part, value)) == value
+
+
+def _cmc_response(data: bytes) -> None:
+    found = cmc_codec.decode_response(data)
+    again = cmc_codec.encode_response(found)
+    assert cmc_codec.encode_response(cmc_codec.decode_response(again)) == again
 
 
 def _crmf(data: bytes) -> None:
@@ -323,6 +344,9 @@ TARGETS: dict[str, Target] = {
     "acme-jws": Target(_acme_jws, _raw("acme/*.json")),
     "acme-attestation": Target(_attestation, lambda: [b"\xa2cfmtdstepgattStmt\xa1cx5c\x81\x41\x30"]),
     "acme-caa": Target(_caa, lambda: [b"ca.example; accounturi=https://x/1; validationmethods=dns-01,http-01"]),
+    "cmc-request": Target(_cmc_request, cmc_seeds.requests),
+    "cmc-response": Target(_cmc_response, cmc_seeds.responses),
+    "cmc-exchange": Target(cmc_seeds.exchange, cmc_seeds.messages),
     "tsp-request": Target(_tsp_request, _raw("tsp/*.tsq")),
     "tsp-reply": Target(_tsp_reply, _raw("tsp/*.tsr")),
 }
