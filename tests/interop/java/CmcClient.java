@@ -99,7 +99,8 @@ import org.bouncycastle.util.Store;
 /**
  * A CMC client of Bouncy Castle's classes, and a reader of what others write. One whole life:
  *
- *   java -cp … CmcClient.java life URL USER SECRET NAME ROOT.der    every step prints one line
+ *   java -cp … CmcClient.java life URL USER SECRET NAME ROOT.der    every step prints one line; -Dcapture=FOLDER keeps
+ *                                                                   what is sent
  *   java -cp … CmcClient.java reencode                              lines "Class base64" in, base64, or an error, out
  */
 public final class CmcClient {
@@ -307,7 +308,12 @@ public final class CmcClient {
         return new Answer(post("application/pkcs7-mime; smime-type=CMC-request", signed.getEncoded()));
     }
 
+    private static int sent;
+
     private static byte[] post(String type, byte[] body) throws Exception {
+        if (System.getProperty("capture") != null) {
+            Files.write(Path.of(System.getProperty("capture"), String.format("%02d.der", ++sent)), body);
+        }
         HttpRequest request = HttpRequest.newBuilder(URI.create(url)).header("Content-Type", type)
             .POST(HttpRequest.BodyPublishers.ofByteArray(body)).build();
         HttpResponse<byte[]> response = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build()
