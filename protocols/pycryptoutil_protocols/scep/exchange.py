@@ -208,5 +208,5 @@ def _header(message: PkiMessage, status: PkiStatus, info: FailInfo | None = None
 
 
 def load_certificate(encoded: bytes) -> Certificate:
-    """Return a certificate decoded: the form in which a Reader wants it."""
-    return x509.decode_certificate(encoded)
+    """Return a certificate of ours decoded: the form in which a Reader wants it."""
+    return x509.own_certificate(encoded)

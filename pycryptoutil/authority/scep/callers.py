@@ -9,7 +9,7 @@ from pycryptoutil_protocols.csr import CertificationRequest
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.names import same_name
 from pycryptoutil_protocols.scep.messages import EnrolRequest, Request
-from pycryptoutil_protocols.x509 import Certificate, decode_certificate
+from pycryptoutil_protocols.x509 import Certificate, own_certificate
 
 from pycryptoutil.authority.credentials.service import check_label
 from pycryptoutil.authority.model import Credential
@@ -56,7 +56,7 @@ def check_legacy(service: CertificateAuthorityService, place: Place, profile: st
 
 
 def _renews(place: Place, certificate: Certificate, csr: CertificationRequest) -> bool:
-    issuer = decode_certificate(place.authority.certificate).subject
+    issuer = own_certificate(place.authority.certificate).subject
     if certificate.issuer == certificate.subject or not same_name(certificate.issuer, issuer):
         return False
     held = {name.comparable() for name in certificate.sans}

@@ -21,7 +21,7 @@ from pycryptoutil_protocols.scep.messages import (
     PkiMessage,
     Request,
 )
-from pycryptoutil_protocols.x509 import decode_certificate
+from pycryptoutil_protocols.x509 import own_certificate
 
 from pycryptoutil.authority import serials
 from pycryptoutil.authority.crl import CrlService
@@ -207,7 +207,7 @@ class ScepService:
 
     def _poll(self, place: Place, request: Request, body: IssuerAndSubject) -> bytes:
         found = self._service.transactions.get(place.tenant_id, PROTOCOL, request.message.transaction_id)
-        responder = decode_certificate(place.responder.certificate)
+        responder = own_certificate(place.responder.certificate)
         ours = any(same_name(body.issuer, name) for name in (responder.issuer, responder.subject))
         if found is None or found.expires_at <= self._clock.now() or not ours:
             public = "there is no transaction of this identifier"
@@ -243,7 +243,7 @@ class ScepService:
     # -- looking up ----------------------------------------------------------------------------------------------------
 
     def _lookup(self, place: Place, request: Request, body: IssuerAndSerial) -> bytes:
-        ca = decode_certificate(place.authority.certificate)
+        ca = own_certificate(place.authority.certificate)
         if not same_name(body.issuer, ca.subject):
             public = "no certificate of that issuer is known here"
             raise Fault(FaultKind.NOT_FOUND, "GetCert or GetCRL of another issuer", public)
@@ -272,7 +272,7 @@ def _readers(responder: ServiceSigner) -> Sequence[exchange.Reader]:
     """Every RA that a client may have encrypted to, the present one first."""
     return [
         exchange.Reader(
-            decode_certificate(one.certificate),
+            own_certificate(one.certificate),
             cms.unwrap_with(one.key, allow_pkcs1=True, rejection_secret=_rejection_secret(one)),
         )
         for one in (responder, *responder.previous)
