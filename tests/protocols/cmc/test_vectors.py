@@ -11,10 +11,11 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from tests.protocols import material
 
+# of an installation that existed only for this
 USER, SECRET = (
     "enroll-4106b66fd673e111dc88",
     b"yzIVVR4Y5QYN0nqXw0tItIkhXfua3mu5",
-)  # of an installation that existed only for this
+)
 FOLDER = material.VECTORS / "cmc"
 BY_KEY = ("enrol", "crmf", "wrong-secret")
 BY_CERTIFICATE = ("renew", "unsigned", "decrypted", "revoke", "get-crl")
@@ -26,7 +27,7 @@ def read(name: str) -> tuple[layers.Layer, PkiData]:
     return layer, codec.decode_data(layer.content)
 
 
-@pytest.mark.parametrize("name", (*BY_KEY, *BY_CERTIFICATE))
+@pytest.mark.parametrize("name", [*BY_KEY, *BY_CERTIFICATE])
 def test_messages_are_read_as_they_are(name: str) -> None:
     encoded = (FOLDER / f"{name}.der").read_bytes()
     assert encoded[:2] == b"\x30\x80"  # its messages are BER
