@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pycryptoutil_protocols.acme import messages
-from pycryptoutil_protocols.acme.messages import IdentifierType, OrderStatus
+from pycryptoutil_protocols.acme.messages import AuthorizationStatus, IdentifierType, OrderStatus
 from pycryptoutil_protocols.acme.problems import AcmeFault, Problem, ProblemType, problem_of, refused
 from pycryptoutil_protocols.csr import CertificationRequest
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -55,6 +55,9 @@ def finalize(core: Core, caller: Caller, order_id: str, payload: Mapping[str, An
     status = views.order_status(row, now)
     if status != OrderStatus.READY:
         text = f"the order is {status}, and only one that is ready can be finalized"
+        raise AcmeFault(Problem(ProblemType.ORDER_NOT_READY, text), FaultKind.CONFLICT)
+    if any(views.authorization_status(one, now) != AuthorizationStatus.VALID for one in found):
+        text = "an authorization has run out since the order became ready: order anew"
         raise AcmeFault(Problem(ProblemType.ORDER_NOT_READY, text), FaultKind.CONFLICT)
     csr = messages.csr_of(payload)
     _check_csr(caller, row, found, csr)

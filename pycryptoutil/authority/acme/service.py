@@ -31,6 +31,8 @@ from pycryptoutil.authority.room import Room
 from pycryptoutil.storage import SYSTEM_TENANT
 
 _BATCH: Final = 100
+_POLL: Final = 1  # seconds
+_APPROVAL_POLL: Final = 60  # people are asked
 _STUCK_AFTER: Final = timedelta(seconds=30)
 
 
@@ -121,22 +123,23 @@ class AcmeService:
         row, found = orders.new(self.core, caller, payload)
         return row.id, views.order(caller.place, row, found, self.core.now)
 
-    def order(self, caller: Caller, order_id: str) -> dict[str, Any]:
-        """Show an order, after asking about an approval that it waits for."""
+    def order(self, caller: Caller, order_id: str) -> tuple[dict[str, Any], int]:
+        """Show an order, after asking about an approval that it waits for; and in how many seconds to ask again."""
         row, found = orders.own_order(self.core, caller, order_id)
         if row.status == OrderStatus.PROCESSING and row.enrolment_id:
             self._finish(row, caller.request_id)
             row, found = orders.own_order(self.core, caller, order_id)
-        return views.order(caller.place, row, found, self.core.now)
+        waits = _APPROVAL_POLL if row.enrolment_id else _POLL
+        return views.order(caller.place, row, found, self.core.now), waits if row.status == "processing" else 0
 
-    def cancel_order(self, caller: Caller, order_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def cancel_order(self, caller: Caller, order_id: str, payload: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
         """RFC 8739 section 3.1.3."""
         if payload.get("status") != OrderStatus.CANCELED:
             raise malformed("an order can only be canceled")
         issuing.cancel(self.core, caller, order_id)
         return self.order(caller, order_id)
 
-    def finalize(self, caller: Caller, order_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def finalize(self, caller: Caller, order_id: str, payload: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
         """Section 7.4."""
         row, waits = issuing.finalize(self.core, caller, order_id, payload)
         if waits:

@@ -34,7 +34,7 @@ from pycryptoutil.crypto.chain import verify_chain
 from pycryptoutil.storage import UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
 
-_CLAIM: Final = timedelta(seconds=30)  # beyond what an attempt may take
+_CLAIM: Final = timedelta(seconds=10)  # beyond an attempt; two at once do no harm, the first decides
 _AGAIN: Final = frozenset(
     {ProblemType.CONNECTION, ProblemType.DNS, ProblemType.TLS, ProblemType.INCORRECT_RESPONSE}
 )  # what may be better in a moment

@@ -303,6 +303,15 @@ def test_finalizing_too_early_or_twice(one: Replica) -> None:
     assert client.post(ready.headers["location"]).json["status"] == "invalid"
 
 
+def test_an_authorization_that_ran_out_before_finalizing(make_sqlite: MakeReplica) -> None:
+    replica = make_sqlite(authorization_lifetime=timedelta(hours=1))
+    client = replica.account()
+    ready = replica.validated(client, "a.example.com")
+    replica.world.clock.advance(3601)
+    assert client.post(ready.json["authorizations"][0]).json["status"] == "expired"
+    assert client.finalize(ready, csr("a.example.com")).problem == "orderNotReady"
+
+
 def test_bad_csrs(shared: Replica) -> None:
     client = shared.account()
     order = shared.validated(client, "a.example.com")

@@ -219,20 +219,18 @@ def order(ask: Ask) -> Response:
     """Sections 7.1.3 and 7.4; RFC 8739 section 3.1.3."""
     caller = ask.caller()
     if ask.signed.is_get:
-        document = ask.service.order(caller, ask.id)
-    else:
-        document = ask.service.cancel_order(caller, ask.id, ask.payload())
-    return _order(ask, document)
+        return _order(ask, *ask.service.order(caller, ask.id))
+    return _order(ask, *ask.service.cancel_order(caller, ask.id, ask.payload()))
 
 
 def finalize(ask: Ask) -> Response:
     """Section 7.4."""
-    return _order(ask, ask.service.finalize(ask.caller(), ask.id, ask.payload()))
+    return _order(ask, *ask.service.finalize(ask.caller(), ask.id, ask.payload()))
 
 
-def _order(ask: Ask, document: Mapping[str, Any]) -> Response:
+def _order(ask: Ask, document: Mapping[str, Any], retry_after: int) -> Response:
     headers = [("location", ask.place.url("order", ask.id))]
-    return _answer(document, 200, *headers, *((_POLL,) if document["status"] == "processing" else ()))
+    return _answer(document, 200, *headers, *([("retry-after", str(retry_after))] if retry_after else []))
 
 
 def new_authorization(ask: Ask) -> Response:
