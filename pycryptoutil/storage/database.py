@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self, TypeVar, overload
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
-from sqlalchemy import Connection, CursorResult, Executable, Table, inspect, make_url, text
+from sqlalchemy import ColumnElement, Connection, CursorResult, Executable, Table, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -56,6 +56,14 @@ class Backend(Protocol):
 
     def run(self, connection: Connection, statement: Prepared, params: Mapping[str, Any]) -> Found:
         """Run what was prepared."""
+
+    def long_value(self, connection: Connection, table: Table, column: str, where: ColumnElement[bool]) -> bytes | None:
+        """Read a column of one row."""
+
+    def insert_file(
+        self, connection: Connection, table: Table, values: Mapping[str, Any], column: str, path: Path
+    ) -> None:
+        """Insert a row with a file's content in a column."""
 
     def failed(self, connection: Connection) -> bool:
         """Tell whether the transaction can only be rolled back."""
@@ -104,6 +112,17 @@ class Reader:
             self._failed = True
             raise as_fault(error) from None
 
+    def long_value(self, table: Table, column: str, where: ColumnElement[bool]) -> bytes | None:
+        """Return one row's long binary value, in memory once only; None if there is no such row."""
+        if not self._open:
+            message = "this unit of work or reader has ended"
+            raise RuntimeError(message)
+        try:
+            return self._backend.long_value(self._connection, table, column, where)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            self._failed = True
+            raise as_fault(error) from None
+
     def has_table(self, name: str) -> bool:
         """Tell whether there is a table of this name."""
         return inspect(self._connection).has_table(name)
@@ -134,6 +153,14 @@ class UnitOfWork(Reader):
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """Return an INSERT that has ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
         return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
+
+    def insert_file(self, table: Table, values: Mapping[str, Any], column: str, path: Path) -> None:
+        """Insert a row with a file's content in a column; where the database can, the file is not read whole."""
+        try:
+            self._backend.insert_file(self._connection, table, values, column, path)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            self._failed = True
+            raise as_fault(error) from None
 
     def lock(self, name: str) -> None:
         """Wait for the lock of this name; held to the end of the unit, by one unit of all replicas."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy import URL, ColumnElement, Connection, Table, create_engine, select, text
 from sqlalchemy.pool import QueuePool
 
 from pycryptoutil.storage.prepared import Found, Prepared
@@ -98,6 +99,17 @@ class PostgresBackend:
     def run(self, connection: Connection, statement: Prepared, params: Mapping[str, Any]) -> Found:
         """Run it as any other: SQLAlchemy and psycopg know it by now."""
         return connection.execute(statement.statement, params)
+
+    def long_value(self, connection: Connection, table: Table, column: str, where: ColumnElement[bool]) -> bytes | None:
+        """Read it as any other."""
+        found: bytes | None = connection.execute(select(table.c[column]).where(where)).scalar_one_or_none()
+        return found
+
+    def insert_file(
+        self, connection: Connection, table: Table, values: Mapping[str, Any], column: str, path: Path
+    ) -> None:
+        """Send it as a value: the protocol wants it whole."""
+        connection.execute(table.insert().values({**values, column: path.read_bytes()}))
 
     def failed(self, connection: Connection) -> bool:
         """Tell whether the server will turn COMMIT into ROLLBACK, which the driver would not report."""

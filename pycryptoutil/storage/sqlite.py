@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    Table,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -26,6 +37,7 @@ from pycryptoutil.storage.prepared import Found, Prepared
 _BUSY_SECONDS: Final = 10.0
 _MIGRATION_SECONDS: Final = 300.0
 _LONGEST_PAUSE: Final = 0.004
+_PART: Final = 1 << 20
 T = TypeVar("T")
 
 _MINIMUM_VERSION: Final = (3, 35, 0)  # RETURNING and DROP COLUMN
@@ -196,6 +208,26 @@ class SqliteBackend:
     def run(self, connection: Connection, statement: Prepared, params: Mapping[str, Any]) -> Found:
         """Go to the driver with what is known already."""
         return statement.compiled(connection.dialect).run(_driver(connection), params)
+
+    def long_value(self, connection: Connection, table: Table, column: str, where: ColumnElement[bool]) -> bytes | None:
+        """Read it from its place: as a result it would be in memory twice."""
+        asked = select(literal_column("rowid", Integer)).select_from(table).where(where)
+        rows = connection.execute(asked).scalars().all()
+        if not rows:
+            return None
+        (row,) = rows
+        with _driver(connection).blobopen(table.name, column, row, readonly=True) as blob:
+            return blob.read()
+
+    def insert_file(
+        self, connection: Connection, table: Table, values: Mapping[str, Any], column: str, path: Path
+    ) -> None:
+        """Make room for it, then write it into its place: bound as a value it would be in memory three times."""
+        room = {**values, column: func.zeroblob(path.stat().st_size)}
+        row = connection.execute(table.insert().values(room)).lastrowid
+        with _driver(connection).blobopen(table.name, column, row) as blob, path.open("rb") as file:
+            while part := file.read(_PART):
+                blob.write(part)
 
     def failed(self, connection: Connection) -> bool:  # noqa: ARG002
         """SQLite undoes a failed statement alone."""

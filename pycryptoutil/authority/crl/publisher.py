@@ -7,10 +7,12 @@ import hashlib
 import logging
 import os
 import secrets
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -19,17 +21,20 @@ from pycryptoutil.authority import store
 from pycryptoutil.authority.crl import generate, series
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.crl.series import DELTA, FULL, Series
-from pycryptoutil.authority.crl.store import CrlHead, CrlRow, Scope
+from pycryptoutil.authority.crl.store import CrlFile, CrlHead, CrlRow, Scope
 from pycryptoutil.authority.model import AuthorityKind, RevocationEvent
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.room import Room
 from pycryptoutil.authority.store import AuthorityRow
-from pycryptoutil.crypto.signer import KeySigner, build_crl
+from pycryptoutil.crypto.signer import KeySigner, build_crl, build_crl_file
 from pycryptoutil.storage import SYSTEM_TENANT, UnitOfWork, audit, lease
 from pycryptoutil.storage.audit import AuditEvent
 
 TICK: Final = 1.0
 """Seconds between looks at what is due."""
+
+LONG: Final = 100_000
+"""Revoked certificates from which a CA's lists are made in a file (of ``$TMPDIR``), so that memory stays bounded."""
 
 _LEASE_SECONDS: Final = 60.0
 _LEASE_ATTEMPTS: Final = 50
@@ -245,9 +250,17 @@ class CrlService:
             for _ in range(_LEASE_ATTEMPTS):
                 if self._take_lease(tenant_id, row):
                     with self._lease_given_back(tenant_id, row):
-                        return self._make(tenant_id, row, actor, of)
+                        self._make(tenant_id, row, actor, of)
+                    return self._published(tenant_id, row, of)
                 self._clock.sleep(_LEASE_WAIT)
         raise Fault(FaultKind.BUSY, f"the CRL lease of {row.name} is taken", "a CRL is being made", retry_after=5)
+
+    def _published(self, tenant_id: str, row: AuthorityRow, of: Series) -> CrlDocument:
+        with self._database.read(tenant_id) as reader:
+            found = crl_store.newest(reader, row.id, of.scope)
+        if found is None:
+            raise Fault(FaultKind.INTERNAL, f"the CRL {of.scope} of {row.name} is gone")
+        return CrlDocument(found.head, found.der)
 
     @property
     def _delta_minutes(self) -> int:
@@ -315,7 +328,7 @@ class CrlService:
             with contextlib.suppress(Fault), self._database.unit_of_work(tenant_id) as uow:  # it runs out by itself
                 lease.release(uow, f"crl:{row.id}", self._holder)
 
-    def _make(self, tenant_id: str, row: AuthorityRow, actor: str, of: Series) -> CrlDocument:
+    def _make(self, tenant_id: str, row: AuthorityRow, actor: str, of: Series) -> None:
         """Number and audit row first, then the signature, then the CRL: nothing signed is unknown to the database."""
         now = self._clock.now().replace(microsecond=0)
         base = self._base(tenant_id, row, now) if of is DELTA else None
@@ -329,13 +342,24 @@ class CrlService:
             number = crl_store.next_number(uow, row.id, int(now.timestamp()))
             audit.append(uow, AuditEvent("crl.sign", actor, row.name, details={"number": number, **said}))
         due = scope.scheduled_at is None or now >= scope.scheduled_at + self._interval()
-        made = self._sign(tenant_id, row, of, scope, number, now, base)
-        with self._database.unit_of_work(tenant_id) as uow:
-            crl_store.insert(uow, made, scheduled=due and base is None)
-            details = {"number": number, "entries": made.head.entries, "sha256": made.head.sha256, **said}
-            audit.append(uow, AuditEvent("crl.publish", actor, row.name, details=details))
+        with self._workplace(tenant_id, row) as path:
+            made = self._sign(tenant_id, row, of, scope, number, now, base, path)
+            with self._database.unit_of_work(tenant_id) as uow:
+                crl_store.insert(uow, made, scheduled=due and base is None)
+                details = {"number": number, "entries": made.head.entries, "sha256": made.head.sha256, **said}
+                audit.append(uow, AuditEvent("crl.publish", actor, row.name, details=details))
         _log.info("%s CRL %d of %s published with %d entries", of.scope, number, row.name, made.head.entries)
-        return CrlDocument(made.head, made.der)
+
+    @contextlib.contextmanager
+    def _workplace(self, tenant_id: str, row: AuthorityRow) -> Iterator[Path | None]:
+        """Yield where the lists of a CA are made that has revoked much; None for another's."""
+        with self._database.read(tenant_id) as reader:
+            long = crl_store.has_revoked(reader, row.id, LONG)
+        if not long:
+            yield None
+            return
+        with tempfile.TemporaryDirectory(prefix="pycryptoutil-crl-") as folder:
+            yield Path(folder) / "made.crl"
 
     def _base(self, tenant_id: str, row: AuthorityRow, now: datetime) -> CrlHead:
         """Return what a delta is to; Fault(UNAVAILABLE) while there is nothing, or nothing old enough."""
@@ -378,7 +402,8 @@ class CrlService:
         number: int,
         now: datetime,
         base: CrlHead | None,
-    ) -> CrlRow:
+        path: Path | None,
+    ) -> CrlRow | CrlFile:
         key = self._barrier.open_key(row.sealed_key, store.aad(store.AUTHORITY_KEYS, tenant_id, row.id))
         lasts = timedelta(days=self._settings.crl_days) if base is None else timedelta(minutes=2 * self._delta_minutes)
         next_update = min(now + lasts, row.not_after)
@@ -391,7 +416,7 @@ class CrlService:
                 rows = crl_store.revoked(reader, row.id, scope.scheduled_at or row.not_before, of.tails)
             else:
                 rows = crl_store.changed(reader, row.id, base.revocation_seq, generate.unix(now))
-            der = build_crl(
+            parts = (
                 KeySigner(key, row.signature_algorithm),
                 generate.subject(row.certificate),
                 generate.unix(now),
@@ -401,5 +426,15 @@ class CrlService:
                 ),
                 runs.over(rows),
             )
-        digest = hashlib.sha256(der).hexdigest()
-        return CrlRow(CrlHead(row.id, of.scope, number, now, next_update, runs.count, seq, digest), der)
+            if path is None:
+                der = build_crl(*parts)
+            else:
+                build_crl_file(path, *parts)
+
+        def head(digest: str) -> CrlHead:
+            return CrlHead(row.id, of.scope, number, now, next_update, runs.count, seq, digest)
+
+        if path is None:
+            return CrlRow(head(hashlib.sha256(der).hexdigest()), der)
+        with path.open("rb") as file:
+            return CrlFile(head(hashlib.file_digest(file, "sha256").hexdigest()), path)

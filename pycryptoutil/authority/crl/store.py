@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, cast
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -75,6 +76,14 @@ class CrlRow:
     der: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class CrlFile:
+    """A CRL too long to be held in memory more often than need be."""
+
+    head: CrlHead
+    path: Path
+
+
 _HEAD_COLUMNS: Final = tuple(crls.c[name] for name in CrlHead.__slots__)
 
 
@@ -137,6 +146,21 @@ def _head(row: Row[Any]) -> CrlHead:
     return CrlHead(**{name: values[name] for name in CrlHead.__slots__})
 
 
+def has_revoked(reader: Reader, authority_id: str, many: int) -> bool:
+    """Tell whether at least so many of a CA's certificates are revoked; looks at no more of them than that."""
+    found = reader.execute(
+        select(certificates.c.serial)
+        .where(
+            certificates.c.tenant_id == reader.tenant_id,
+            certificates.c.authority_id == authority_id,
+            certificates.c.revoked_at.is_not(None),
+        )
+        .offset(many - 1)
+        .limit(1)
+    )
+    return found.first() is not None
+
+
 def changes_after(reader: Reader, authority_id: str, seq: int) -> dict[int, int]:
     """Return what was revoked or released after event ``seq``: last octet of the serial → its last event."""
     tail = func.substr(revocation_events.c.serial, func.length(revocation_events.c.serial) - 1)
@@ -150,9 +174,10 @@ def changes_after(reader: Reader, authority_id: str, seq: int) -> dict[int, int]
         .group_by(tail)
     )
     changes: dict[int, int] = {}
-    for row in found:
-        octet = int(row[0], 16)
-        changes[octet] = max(row[1], changes.get(octet, 0))
+    for row in found.all():
+        digits, last = tuple(row)
+        octet = int(digits, 16)
+        changes[octet] = max(last, changes.get(octet, 0))
     return changes
 
 
@@ -252,7 +277,7 @@ def next_number(uow: UnitOfWork, authority_id: str, floor: int) -> int:
     return int(taken)
 
 
-def insert(uow: UnitOfWork, row: CrlRow, *, scheduled: bool) -> None:
+def insert(uow: UnitOfWork, row: CrlRow | CrlFile, *, scheduled: bool) -> None:
     """Publish; Fault(CONFLICT) unless the number is greater than every published one of this series."""
     head = row.head
     uow.lock(f"crl:{head.authority_id}:{head.scope}")
@@ -264,7 +289,11 @@ def insert(uow: UnitOfWork, row: CrlRow, *, scheduled: bool) -> None:
     if newest is not None and head.number <= newest:
         raise Fault(FaultKind.CONFLICT, f"CRL number {head.number} is not greater than {newest}")
     values = {name: getattr(head, name) for name in CrlHead.__slots__}
-    uow.execute(crls.insert().values(**values, tenant_id=uow.tenant_id, der=row.der, created_at=uow.clock.now()))
+    values |= {"tenant_id": uow.tenant_id, "created_at": uow.clock.now()}
+    if isinstance(row, CrlFile):
+        uow.insert_file(crls, values, "der", row.path)
+    else:
+        uow.execute(crls.insert().values(**values, der=row.der))
     if scheduled:
         uow.execute(
             update(scopes)
@@ -297,10 +326,9 @@ def newest_head(reader: Reader, authority_id: str, scope: str) -> CrlHead | None
 
 def newest(reader: Reader, authority_id: str, scope: str) -> CrlRow | None:
     """Return the current CRL."""
-    row = reader.execute(
-        select(*_HEAD_COLUMNS, crls.c.der)
-        .where(crls.c.tenant_id == reader.tenant_id, crls.c.authority_id == authority_id, crls.c.scope == scope)
-        .order_by(crls.c.number.desc())
-        .limit(1)
-    ).one_or_none()
-    return CrlRow(_head(row), row.der) if row is not None else None
+    head = newest_head(reader, authority_id, scope)
+    if head is None:
+        return None
+    mine = and_(crls.c.tenant_id == reader.tenant_id, crls.c.authority_id == authority_id, crls.c.scope == scope)
+    der = reader.long_value(crls, "der", and_(mine, crls.c.number == head.number))
+    return CrlRow(head, der) if der is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -10,9 +11,10 @@ from cryptography import x509 as cx
 from cryptography.hazmat.primitives.asymmetric import ec
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
-from pycryptoutil.authority.crl import CrlDocument, CrlService
+from pycryptoutil.authority.crl import CrlDocument, CrlService, publisher
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.model import RevocationReason
+from pycryptoutil.crypto.signer import build_crl_file
 from pycryptoutil.storage import lease
 
 from .conftest import TENANT, House, MakeHouse
@@ -298,3 +300,24 @@ def test_an_expired_ca_publishes_nothing_new(house: House) -> None:
     with pytest.raises(Fault) as caught:
         publish(house)
     assert caught.value.kind is FaultKind.CONFLICT
+
+
+def test_a_long_list_is_made_in_a_file_and_says_the_same(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    issued = [house.issue(f"{name}.example.test") for name in "abc"]
+    for one in issued:
+        house.revoke(one.serial)
+    made = []
+    monkeypatch.setattr(publisher, "build_crl_file", lambda *given: made.append(build_crl_file(*given)))
+    short = publish(house)
+    monkeypatch.setattr(publisher, "LONG", 3)
+    long = publish(house)
+    assert len(made) == 1
+    assert made[0] == len(long.der)
+    assert serials(long) == serials(short) == {one.serial for one in issued}
+    assert number(long) > number(short)
+    parsed(house, long)
+    assert long.head.sha256 == hashlib.sha256(long.der).hexdigest()
+    assert house.crls.current("issuing").der == long.der
+    monkeypatch.setattr(publisher, "LONG", 4)
+    publish(house)
+    assert len(made) == 1

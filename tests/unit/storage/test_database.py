@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from sqlalchemy import select
 from pycryptoutil.clock import FixedClock, SystemClock
 from pycryptoutil.errors import ConfigurationError, StartupError
 from pycryptoutil.storage import SYSTEM_TENANT, Database, Reader, UnitOfWork, in_unit_of_work
-from pycryptoutil.storage.schema import certificate_bindings, instance, leases
+from pycryptoutil.storage.schema import barrier_keys, certificate_bindings, instance, leases
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -276,3 +277,37 @@ def test_parameters_are_in_no_error(database: Database) -> None:
     with pytest.raises(Fault) as caught, database.read(SYSTEM_TENANT) as reader:
         reader.execute("SELECT nothing FROM nowhere WHERE x = :secret", {"secret": "hunter2hunter2"})
     assert "hunter2" not in caught.value.detail + str(caught.value.__cause__) + str(caught.value.__suppress_context__)
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (3 << 20) + 7])
+def test_a_file_becomes_a_value_and_a_value_is_read_whole(database: Database, tmp_path: Path, size: int) -> None:
+    content = random.Random(size).randbytes(size)
+    path = tmp_path / "content"
+    path.write_bytes(content)
+    values = {
+        "id": "k", "level": "test", "generation": 1, "parent_id": "", "facts": {}, "uses": 0, "created_at": NOW,
+    }  # fmt: skip
+    with database.unit_of_work(SYSTEM_TENANT) as uow:
+        uow.insert_file(barrier_keys, values, "wrapped", path)
+        assert uow.long_value(barrier_keys, "wrapped", barrier_keys.c.id == "k") == content
+    with database.read(SYSTEM_TENANT) as reader:
+        assert reader.long_value(barrier_keys, "wrapped", barrier_keys.c.id == "k") == content
+        assert reader.long_value(barrier_keys, "wrapped", barrier_keys.c.id == "z") is None
+        row = reader.execute(select(barrier_keys)).one()
+        assert (row.level, row.wrapped, row.created_at) == ("test", content, NOW)
+    with pytest.raises(RuntimeError):
+        reader.long_value(barrier_keys, "wrapped", barrier_keys.c.id == "k")
+    with pytest.raises(Fault) as caught, database.unit_of_work(SYSTEM_TENANT) as uow:
+        uow.insert_file(barrier_keys, values, "wrapped", path)
+    assert caught.value.kind is FaultKind.CONFLICT
+
+
+def test_a_file_of_a_unit_that_fails_leaves_nothing(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "content"
+    path.write_bytes(b"x" * 5000)
+    values = {"id": "k", "level": "test", "generation": 1, "parent_id": "", "facts": {}, "uses": 0, "created_at": NOW}
+    with pytest.raises(ZeroDivisionError), database.unit_of_work(SYSTEM_TENANT) as uow:
+        uow.insert_file(barrier_keys, values, "wrapped", path)
+        raise ZeroDivisionError
+    with database.read(SYSTEM_TENANT) as reader:
+        assert reader.long_value(barrier_keys, "wrapped", barrier_keys.c.id == "k") is None
