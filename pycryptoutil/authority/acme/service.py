@@ -232,8 +232,10 @@ class AcmeService:
         """Take up what is due: challenges to try, orders to bring on, certificates to follow."""
         if self.core.room.barrier.sealed:
             return
-        for tenant_id in self._tenants():
-            now = self.core.room.clock.now()
+        now = self.core.room.clock.now()
+        with self.core.room.database.read(SYSTEM_TENANT) as reader:
+            busy = store.busy_tenants(reader, now, now - _STUCK_AFTER)
+        for tenant_id in busy:
             with self.core.room.database.read(tenant_id) as reader:
                 challenges = store.due(reader, now, _BATCH)
                 stuck = store.stuck_orders(reader, now - _STUCK_AFTER, _BATCH)

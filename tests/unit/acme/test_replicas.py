@@ -306,3 +306,24 @@ def test_orders_over_two_replicas(kind: str, request: pytest.FixtureRequest, tmp
         run_state_machine_as_test(Machine, settings=examples)
     finally:
         databases.drop_created()
+
+
+def test_the_tick_finds_what_is_due(replica: Replica) -> None:
+    client = replica.account()
+    jobs: list[Any] = []
+    replica.service._jobs.submit = jobs.append  # type: ignore[method-assign]
+    replica.service.tick()
+    assert jobs == []
+    challenge = challenge_of(client, client.order("a.example.com"))
+    client.post(challenge["url"], {})
+    jobs.clear()
+    replica.service.tick()
+    assert len(jobs) == 1
+    jobs[0]()
+    assert replica.internet.asked == ["http a.example.com"]
+    replica.service.tick()
+    assert len(jobs) == 1, "not before its time"
+    replica.world.barrier.seal()
+    replica.world.clock.advance(60)
+    replica.service.tick()
+    assert len(jobs) == 1

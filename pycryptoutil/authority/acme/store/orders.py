@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, union, update
 
 from pycryptoutil.authority.acme.store.rows import AuthorizationRow, ChallengeRow, OrderRow
 from pycryptoutil.authority.acme.store.tables import authorizations, challenges, order_authorizations, orders
@@ -98,6 +98,14 @@ def stuck_orders(reader: Reader, before: datetime, limit: int) -> list[OrderRow]
     """Return orders that nobody has looked at since: their process has ended, or they wait for an approval."""
     c = orders.c
     return _orders(reader, c.status == "processing", c.changed_at < before, limit=limit, by=c.changed_at)
+
+
+def busy_tenants(reader: Reader, now: datetime, before: datetime) -> list[str]:
+    """Return every tenant with something to take up; the reader must be the system tenant's."""
+    due = select(challenges.c.tenant_id).where(challenges.c.due_at <= now)
+    stuck = select(orders.c.tenant_id).where(orders.c.status == "processing", orders.c.changed_at < before)
+    renewals = select(orders.c.tenant_id).where(orders.c.renew_at <= now)
+    return sorted(reader.execute(union(due, stuck, renewals)).scalars())
 
 
 def renewals_due(reader: Reader, now: datetime, limit: int) -> list[OrderRow]:

@@ -69,8 +69,8 @@ orders = Table(
     Index("acme_orders_by_account", "tenant_id", "account_id", "created_at", "id"),
     Index("acme_orders_by_serial", "tenant_id", "serial"),
     Index("acme_orders_by_replaces", "tenant_id", "replaces"),
-    Index("acme_orders_by_status", "tenant_id", "status", "changed_at"),
-    Index("acme_orders_by_renewal", "tenant_id", "renew_at"),
+    Index("acme_orders_by_status", "status", "changed_at", "tenant_id"),
+    Index("acme_orders_by_renewal", "renew_at", "tenant_id"),
 )
 
 authorizations = Table(
@@ -119,7 +119,7 @@ challenges = Table(
     Column("claimed_until", Instant, nullable=True),  # by the replica that tries it
     PrimaryKeyConstraint("id", name="acme_challenges_pk"),
     Index("acme_challenges_by_authorization", "tenant_id", "authorization_id"),
-    Index("acme_challenges_by_due", "tenant_id", "due_at"),
+    Index("acme_challenges_by_due", "due_at", "tenant_id"),
 )
 
 TABLES: Final = (nonces, accounts, orders, authorizations, order_authorizations, challenges)
