@@ -45,11 +45,12 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Rates per hour; 0: no limit."""
+    """Rates per hour, but for the last; 0: no limit."""
 
     accounts_per_address: int = 60
     orders_per_account: int = 600
     failures_per_name: int = 10
+    validations_at_once: int = 50  # of one account, so that nobody keeps every validator busy
 
 
 @dataclass(frozen=True, slots=True)

@@ -340,6 +340,9 @@ def respond(core: Core, caller: Caller, challenge_id: str) -> tuple[ChallengeRow
     if views.authorization_status(owner, now) != AuthorizationStatus.PENDING or row.status != ChallengeStatus.PENDING:
         return row, owner, False
     with core.room.database.unit_of_work(caller.place.tenant_id) as uow:
+        limit = core.rules.limits.validations_at_once
+        if limit and store.count_processing(uow, caller.account.id) >= limit:
+            raise limited("too many validations of this account at once", timedelta(seconds=10))
         values = {"status": ChallengeStatus.PROCESSING, "due_at": now}
         begun = store.change_challenge(uow, row.id, (ChallengeStatus.PENDING,), values)
         return store.challenge(uow, row.id) or row, owner, begun

@@ -528,6 +528,22 @@ def test_rates(make_sqlite: MakeReplica) -> None:
     assert client.order("a.example.com").status == 201
 
 
+def test_validations_at_once(make_sqlite: MakeReplica) -> None:
+    replica = make_sqlite(limits=Limits(validations_at_once=2))
+    client = replica.account()
+    found = [
+        client.challenge(one, "http-01")
+        for one in client.authorizations(client.order("a.example.com", "b.example.com", "c.example.com"))
+    ]
+    replies = [client.post(one["url"], {}) for one in found]
+    assert [one.status for one in replies] == [200, 200, 429]
+    assert replies[2].problem == "rateLimited"
+    assert replica.account().order("a.example.com").status == 201
+    replica.settle()
+    assert client.post(found[2]["url"]).json["status"] == "pending"
+    assert client.post(found[2]["url"], {}).json["status"] == "processing"
+
+
 def test_unknown_labels(shared: Replica) -> None:
     reply = shared.send("GET", "https://ca.example.com/acme/nobody/directory", b"", {})
     assert (reply.status, reply.problem) == (404, "malformed")

@@ -222,6 +222,14 @@ def challenge(reader: Reader, challenge_id: str) -> ChallengeRow | None:
     return ChallengeRow(**row._asdict()) if row is not None else None
 
 
+def count_processing(reader: Reader, account_id: str) -> int:
+    """Count an account's challenges that are being tried."""
+    c, owner = challenges.c, authorizations.c
+    statement = select(func.count()).join(authorizations, owner.id == c.authorization_id)
+    statement = statement.where(c.tenant_id == reader.tenant_id, owner.account_id == account_id, c.due_at.is_not(None))
+    return int(reader.execute(statement.select_from(challenges)).scalar_one())
+
+
 def change_challenge(uow: UnitOfWork, challenge_id: str, statuses: Sequence[str], values: Mapping[str, Any]) -> bool:
     """Change a challenge that is in one of these states; False if it is in none of them any more."""
     c = challenges.c
