@@ -160,10 +160,11 @@ def test_rfc3161_client(ca: Ca) -> None:
     assert reply.tst_info.nonce == request.nonce
 
 
-def test_rfc3161ng(tmp_path: Path) -> None:
+def test_rfc3161ng(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It knows RSA only, so it gets an authority with such a key."""
     import rfc3161ng
 
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     suite = make_suite(tmp_path, "pki-ca", {"pki_ca": {"timestamp_signer_algorithm": "RSA-3072"}})
     try:
         ca = Ca(suite.start())

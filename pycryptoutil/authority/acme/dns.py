@@ -38,7 +38,7 @@ class DnsResolver:
         host, _, port = address.partition("#")
         self._name = address or "the resolver"
         try:
-            self._resolver = dns.resolver.Resolver(configure=not address)
+            self._resolver = _machine_resolver() if not address else dns.resolver.Resolver(configure=False)
             if address:
                 self._resolver.nameservers = [host]
                 self._resolver.port = int(port or 53)
@@ -80,6 +80,13 @@ class DnsResolver:
             caa.Record(int(one.flags), one.tag.decode("ascii", "replace"), one.value.decode("utf-8", "replace").strip())
             for one in self._ask(name, "CAA")
         ]
+
+
+def _machine_resolver() -> dns.resolver.Resolver:
+    try:
+        return dns.resolver.Resolver()
+    except dns.resolver.NoResolverConfiguration:  # the CA starts all the same, and every question fails
+        return dns.resolver.Resolver(configure=False)
 
 
 def _failed(name: str, kind: str, why: str) -> AcmeFault:

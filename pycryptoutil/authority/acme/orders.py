@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -121,6 +122,8 @@ def new(core: Core, caller: Caller, payload: Mapping[str, Any]) -> tuple[OrderRo
         found = [authorize(core, uow, caller, one, now) for one in identifiers]
         ready = all(one.status == AuthorizationStatus.VALID for one in found)
         row = _row(core, caller, request, identifiers, OrderStatus.READY if ready else OrderStatus.PENDING, now)
+        # an order is of no use beyond what it rests on
+        row = replace(row, expires_at=min(row.expires_at, *(one.expires_at for one in found)))
         store.insert_order(uow, row, [one.id for one in found])
         details = {"identifiers": [f"{one.type}:{one.value}" for one in identifiers]}
         audit.append(uow, AuditEvent("acme.order.create", caller.actor, row.id, details=details,

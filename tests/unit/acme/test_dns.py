@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.resolver
 import dns.rrset
 import pytest
 from pycryptoutil_protocols.acme.problems import AcmeFault
@@ -108,3 +109,13 @@ def test_development_names() -> None:
     assert len(resolvers(("192.0.2.1", "192.0.2.2#5353"), 1, test_loopback=True)) == 2
     with pytest.raises(ConfigurationError):
         resolvers(("nonsense",), 1, test_loopback=False)
+
+
+def test_a_machine_without_a_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(self: dns.resolver.Resolver, *_: object) -> None:
+        raise dns.resolver.NoResolverConfiguration
+
+    monkeypatch.setattr(dns.resolver.Resolver, "read_resolv_conf", nothing)
+    with pytest.raises(AcmeFault) as caught:
+        DnsResolver("", 1).texts("a.example.test")
+    assert caught.value.problem.type == "dns"

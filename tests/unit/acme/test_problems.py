@@ -309,6 +309,8 @@ def test_an_authorization_that_ran_out_before_finalizing(make_sqlite: MakeReplic
     ready = replica.validated(client, "a.example.com")
     replica.world.clock.advance(3601)
     assert client.post(ready.json["authorizations"][0]).json["status"] == "expired"
+    again = client.order("a.example.com")
+    assert again.json["expires"] == client.authorizations(again)[0].json["expires"]
     assert client.finalize(ready, csr("a.example.com")).problem == "orderNotReady"
 
 
