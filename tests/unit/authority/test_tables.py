@@ -9,14 +9,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+from pycryptoutil.authority.acme.store.tables import TABLES as ACME_TABLES
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.ssh import store as ssh_store
 from pycryptoutil.authority.store import SEALED_COLUMNS, metadata
+from pycryptoutil.authority.timestamp import store as timestamp_store
 from pycryptoutil.storage import Database
 from tests.support.databases import Databases
 
 PACKAGES = ("pycryptoutil.authority",)
-ROOMS = (crl_store.scopes, ssh_store.ssh_certificates)  # tables that other stores add
+# tables that other stores add
+ROOMS = (crl_store.scopes, ssh_store.ssh_certificates, timestamp_store.timestamp_order, *ACME_TABLES)
 
 
 def test_the_migrations_make_what_the_stores_use(
