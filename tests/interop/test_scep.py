@@ -28,7 +28,7 @@ approvals: 1
 validity: {default: 30d, maximum: 90d}
 keys: {algorithms: [RSA]}
 subject: {allowed: [CN]}
-names: {types: [dns], from_common_name: true}
+names: {types: [dns], from_common_name: true, private: true}
 key_usage: {default: [digitalSignature, keyEncipherment]}
 extended_key_usage: [serverAuth]
 """

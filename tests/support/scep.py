@@ -33,7 +33,7 @@ approvals: 2
 validity: {default: 30d, maximum: 90d}
 keys: {algorithms: [RSA, EC-P256]}
 subject: {allowed: [CN]}
-names: {types: [dns], from_common_name: true}
+names: {types: [dns], from_common_name: true, private: true}
 key_usage: {default: [digitalSignature]}
 extended_key_usage: [clientAuth]
 """
