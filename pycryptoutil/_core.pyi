@@ -112,6 +112,10 @@ class SymmetricKey:
     def hmac(self, algorithm: str, data: bytes) -> bytes:
         """algorithm: sha256 | sha384 | sha512"""
     def export(self) -> bytes: ...
+    def seal(self, key: SymmetricKey, aad: bytes) -> bytes:
+        """This key encrypted under another without passing through Python."""
+    @staticmethod
+    def unseal(key: SymmetricKey, sealed: bytes, aad: bytes) -> SymmetricKey: ...
 
 @final
 class SecretKey:

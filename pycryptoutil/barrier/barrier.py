@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ RotationLevel = Literal["root", "intermediate", "content", "unseal"]
 
 _DATA: Final = 1  # version bytes of a sealed value: data, or a private key that must not pass through Python
 _PRIVATE_KEY: Final = 2
+_SYMMETRIC_KEY: Final = 3
 _HEADER: Final = 17  # version, then the content key's id
 _MAINTAIN_USES: Final = 4096
 _MAINTAIN_SECONDS: Final = 300.0
@@ -75,6 +76,7 @@ class Barrier:
         self._unseal_row: KeyRow | None = None
         self._collected = _Collected()
         self._derived: dict[bytes, SymmetricKey] = {}
+        self._on_seal: list[Callable[[], object]] = []
         self._uses = 0
         self._maintained_at = clock.monotonic()
 
@@ -133,6 +135,8 @@ class Barrier:
             self._uses = 0
             self._collected = _Collected()
             self._derived = {}
+        for drop in self._on_seal:
+            drop()
         if was_open is None:
             return
         try:
@@ -141,6 +145,10 @@ class Barrier:
                 audit.append(uow, audit.AuditEvent("barrier.seal", "operator", "barrier"))
         except Fault:
             _log.exception("the barrier was sealed, but that could not be recorded")
+
+    def on_seal(self, drop: Callable[[], object]) -> None:
+        """Have ``drop`` called at every seal: it lets go of keys that were opened through this barrier, and cannot fail."""
+        self._on_seal.append(drop)
 
     def unseal(self, share: str = "") -> BarrierStatus:
         """Take one share; at the threshold the barrier opens. Modes ``dev`` and ``file`` read their secret again."""
@@ -266,6 +274,22 @@ class Barrier:
         except (Fault, CoreError) as error:
             raise _unreadable() from error
 
+    @traced("barrier.seal_symmetric")
+    def seal_symmetric(self, key: SymmetricKey, aad: bytes) -> bytes:
+        """Seal a symmetric key, such as a tenant's root; it stays inside the core."""
+        ring = self._counted()
+        header = bytes([_SYMMETRIC_KEY]) + ring.content_id
+        return header + key.seal(ring.content, header + aad)
+
+    @traced("barrier.open_symmetric")
+    def open_symmetric(self, sealed: bytes, aad: bytes) -> SymmetricKey:
+        """Open what :meth:`seal_symmetric` gave."""
+        key, header, body = self._key_of(sealed, _SYMMETRIC_KEY)
+        try:
+            return SymmetricKey.unseal(key, body, header + aad)
+        except (Fault, CoreError) as error:
+            raise _unreadable() from error
+
     def lookup_mac(self, purpose: str, value: bytes) -> bytes:
         """Return a keyed hash that no rotation changes: 32 bytes, for lookup columns."""
         return self._static(b"lookup:" + purpose.encode()).hmac("sha256", value)
@@ -279,9 +303,11 @@ class Barrier:
         return sealed[1:_HEADER] == self._open_ring().content_id
 
     def again(self, sealed: bytes, aad: bytes) -> bytes:
-        """Seal a value under the content key in use; a private key stays inside the core."""
+        """Seal a value under the content key in use; a key stays inside the core."""
         if sealed[:1] == bytes([_PRIVATE_KEY]):
             return self.seal_key(self.open_key(sealed, aad), aad)
+        if sealed[:1] == bytes([_SYMMETRIC_KEY]):
+            return self.seal_symmetric(self.open_symmetric(sealed, aad), aad)
         return self.encrypt(self.decrypt(sealed, aad), aad)
 
     def rewrap(self, columns: Sequence[SealedColumn], progress: rewrap.ProgressCallback | None = None) -> int:

@@ -62,6 +62,15 @@ impl SymmetricKey {
         PyBytes::new(py, self.0.bytes())
     }
 
+    fn seal<'py>(&self, py: Python<'py>, key: &Self, aad: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &key.0.encrypt(self.0.bytes(), aad)?))
+    }
+
+    #[staticmethod]
+    fn unseal(key: &Self, sealed: &[u8], aad: &[u8]) -> PyResult<Self> {
+        Ok(Self(aead::SymmetricKey::from_bytes(&key.0.decrypt(sealed, aad)?)?))
+    }
+
     #[allow(clippy::unused_self)]
     fn __repr__(&self) -> &'static str {
         "<SymmetricKey>"

@@ -1,0 +1,1 @@
+"""Statements on the keyring's tables, every one filtered by tenant."""
