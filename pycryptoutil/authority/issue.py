@@ -7,7 +7,8 @@ one unit: the serial is in the database before anything is signed, and nobody is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -86,6 +87,7 @@ class Issuance:
     extensions: tuple[Extension, ...] = ()
     tbs: bytes = field(default=b"", repr=False)
     der: bytes = field(default=b"", repr=False)
+    enrolment: str = ""  # the approved request that this is issued for
 
     @property
     def requester(self) -> str:
@@ -122,8 +124,10 @@ class Issuance:
             f"{order.not_before} {order.not_after} {order.must_staple}".encode(),
             order.extensions or b"",
             order.idempotency_key.encode(),
+            # the same key and names may be renewed twice: the second time is no repeat of the first
+            hashlib.sha256(order.previous_certificate or b"").digest(),
         )
-        return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hexdigest()
+        return joined_digest(parts)
 
     def issued(self) -> IssuedCertificate:
         """Return the answer."""
@@ -138,6 +142,11 @@ class Issuance:
             not_before=self.not_before,
             not_after=self.not_after,
         )
+
+
+def joined_digest(parts: Sequence[bytes]) -> str:
+    """SHA-256 in hex over parts that cannot run into each other."""
+    return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).hexdigest()
 
 
 def _refused(text: str, pointer: str = "") -> Fault:
@@ -356,9 +365,12 @@ def refuse_revoked_authority(reader: Reader, ca: AuthorityRow, rows: list[Author
 
 
 def spend_credential(i: Issuance, uow: UnitOfWork) -> None:
-    """Count one use of the credential; the database decides between concurrent requests."""
+    """Count one use of the credential; the database decides between concurrent requests.
+
+    What was approved has counted when it was asked for.
+    """
     credential = i.order.credential
-    if credential is not None and not credentials.use(uow, credential.id, i.now):
+    if credential is not None and not i.enrolment and not credentials.use(uow, credential.id, i.now):
         text = "the enrolment credential is used up, has expired or was withdrawn"
         raise Fault(FaultKind.FORBIDDEN, f"{credential.username}: {text}", text)
 
@@ -407,7 +419,8 @@ def audit_intent(i: Issuance, uow: UnitOfWork) -> None:
                 "renews": hashlib.sha256(i.order.previous_certificate or b"").hexdigest()
                 if i.order.previous_certificate
                 else "",
-            },
+            }
+            | ({"enrolment": i.enrolment} if i.enrolment else {}),
             request_id=i.request_id,
         ),
     )
@@ -461,33 +474,61 @@ WRITES: Final[tuple[Callable[[Issuance, UnitOfWork], None], ...]] = (
 
 
 def run(room: Room, tenant_id: str, order: IssueOrder, actor: str, request_id: str) -> IssuedCertificate:
-    """Issue one certificate; a refusal is audited too."""
-    i = _begin(room, tenant_id, order, actor, request_id)
+    """Issue one certificate; a refusal is audited too. Fault(POLICY) where approval is needed first."""
+    return run_begun(begin(room, tenant_id, order, actor, request_id))
+
+
+def run_begun(i: Issuance) -> IssuedCertificate:
+    """Issue what :func:`begin` has looked up."""
+    order = i.order
     if order.idempotency_key and (earlier := _repeated(i)) is not None:
         return earlier
-    try:
-        for decide in DECISIONS:
+    with refusals_audited(i):
+        if i.profile.approvals:
+            raise _refused(f"certificates of the profile {i.profile.name} are issued after approval only", "profile")
+        try:
             decide(i)
-        with room.database.unit_of_work(tenant_id) as uow:
-            for write in WRITES:
+            with i.room.database.unit_of_work(i.ca.tenant_id) as uow:
                 write(i, uow)
-    except Fault as fault:
-        if fault.kind is FaultKind.CONFLICT and order.idempotency_key:
-            earlier = _repeated(i)  # the same request was being served by another thread or replica
-            if earlier is not None:
-                return earlier
-        if fault.kind in _REFUSALS:
-            _audit_refusal(i, fault)
-        raise
+        except Fault as fault:
+            if fault.kind is FaultKind.CONFLICT and order.idempotency_key:
+                earlier = _repeated(i)  # the same request was being served by another thread or replica
+                if earlier is not None:
+                    return earlier
+            raise
     return i.issued()
 
 
-def _begin(room: Room, tenant_id: str, order: IssueOrder, actor: str, request_id: str) -> Issuance:
+def begin(room: Room, tenant_id: str, order: IssueOrder, actor: str, request_id: str) -> Issuance:
+    """Look up the CA and the profile; Fault(NOT_FOUND, SEALED)."""
     with room.database.read(tenant_id) as reader:
         rows = store.all_authorities(reader)
         ca = room.find(rows, order.authority)
         profile = load_profile(reader, order.profile or room.settings.default_profile)
     return Issuance(room, order, actor, request_id, room.clock.now(), rows, ca, profile, room.keys.of(ca))
+
+
+def decide(i: Issuance) -> None:
+    """Run every decision; afterwards it is known what would be signed."""
+    for step in DECISIONS:
+        step(i)
+
+
+def write(i: Issuance, uow: UnitOfWork) -> None:
+    """Run every write in the caller's unit: the certificate is signed, and durable when the unit is."""
+    for step in WRITES:
+        step(i, uow)
+
+
+@contextmanager
+def refusals_audited(i: Issuance) -> Iterator[None]:
+    """Audit what the block refuses, outside of its own unit of work."""
+    try:
+        yield
+    except Fault as fault:
+        if fault.kind in _REFUSALS:
+            _audit_refusal(i, fault)
+        raise
 
 
 def _repeated(i: Issuance) -> IssuedCertificate | None:

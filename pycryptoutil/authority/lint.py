@@ -179,6 +179,8 @@ def _usage_fits_key(s: Subject) -> Problem:
         return "an EC key does not encrypt"
     if family.startswith("RSA") and 4 in s.key_usage:
         return "an RSA key does not agree"
+    if family.startswith("ML-KEM") and s.key_usage != {2}:
+        return "an ML-KEM key has the usage keyEncipherment, and only that"  # RFC 9935 section 5
     return None
 
 

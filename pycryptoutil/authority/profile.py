@@ -10,11 +10,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pycryptoutil.authority.oids import ATTRIBUTES, EXTENDED_KEY_USAGES, KEY_USAGES
 
-KeyFamily = Literal["RSA", "EC-P256", "EC-P384", "EC-P521", "Ed25519", "Ed448", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"]
+KeyFamily = Literal[
+    "RSA",
+    "EC-P256",
+    "EC-P384",
+    "EC-P521",
+    "Ed25519",
+    "Ed448",
+    "ML-DSA-44",
+    "ML-DSA-65",
+    "ML-DSA-87",
+    "ML-KEM-512",
+    "ML-KEM-768",
+    "ML-KEM-1024",
+]
 CredentialName = Annotated[str, Field(pattern=r"^enroll-[0-9a-f]{20}$")]
 ProfileName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
 SanType = Literal["dns", "ip", "email", "uri", "upn"]
@@ -64,13 +77,6 @@ def _extended_key_usage(value: object) -> object:
 def _object_identifier(value: object) -> object:
     if isinstance(value, str) and not _OID.fullmatch(value):
         raise ValueError(f"{value!r} is not a dotted object identifier")
-    return value
-
-
-def _no_approvals(value: int) -> int:
-    if value != 0:
-        message = "only 0 can be used in this version, which has no approval workflow"
-        raise ValueError(message)
     return value
 
 
@@ -162,11 +168,12 @@ class Names(_Part):
 
 
 class KeyUsages(_Part):
-    """Key usage bits, always critical. ``rsa`` and ``ec`` replace ``default`` for keys of that family."""
+    """Key usage bits, always critical. ``rsa``, ``ec`` and ``kem`` replace ``default`` for keys of that family."""
 
     default: Annotated[tuple[Usage, ...], BeforeValidator(_listed), Field(min_length=1)]
     rsa: Annotated[tuple[Usage, ...], BeforeValidator(_listed)] | None = None
     ec: Annotated[tuple[Usage, ...], BeforeValidator(_listed)] | None = None
+    kem: Annotated[tuple[Usage, ...], BeforeValidator(_listed)] | None = None  # ML-KEM
 
     def of(self, algorithm: str) -> tuple[str, ...]:
         """Return the bits for a key of this algorithm."""
@@ -174,6 +181,8 @@ class KeyUsages(_Part):
             return self.rsa if self.rsa is not None else self.default
         if algorithm.startswith("EC-"):
             return self.ec if self.ec is not None else self.default
+        if algorithm.startswith("ML-KEM"):
+            return self.kem if self.kem is not None else self.default
         return self.default
 
 
@@ -249,7 +258,7 @@ class Profile(_Part):
     distribution: Distribution = Distribution()
     rules: Literal["rfc5280", "cabf-tls"] = "rfc5280"  # which lints, beside those of RFC 5280
     credential_names: Literal["optional", "required"] = "optional"  # whether a credential must name what it is for
-    approvals: Annotated[int, AfterValidator(_no_approvals)] = 0
+    approvals: Annotated[int, Field(ge=0, le=10)] = 0  # how many people must agree before anything is issued
     # user names of enrolment credentials whose SCEP clients have nothing but DES, Triple DES, SHA-1 or MD5
     legacy_credentials: Annotated[tuple[CredentialName, ...], BeforeValidator(_listed), Field(max_length=100)] = ()
     ssh: Ssh | None = None
@@ -268,6 +277,10 @@ class Profile(_Part):
             (
                 self.certificate_authority is None and self.name_constraints != NameConstraintSet(),
                 "name_constraints: belong to a certificate_authority (RFC 5280 section 4.2.1.10)",
+            ),
+            (
+                self.approvals > 0 and (self.kind == "ssh" or self.is_ca or self.ocsp_no_check),
+                "approvals: belong to profiles of X.509 certificates that clients ask for",
             ),
             (
                 self.ocsp_no_check and "ocspSigning" not in self.extended_key_usage,

@@ -55,6 +55,11 @@ class AuthoritySettings(BaseModel):
     ocsp_max_age: Annotated[int, Field(ge=0, le=86400)] = 300  # seconds that HTTP caches may keep a response
     ocsp_archive_days: Annotated[int, Field(ge=0, le=36525)] = 2557  # archiveCutoff: 7 years past expiry; 0: not stated
     est_channel_binding: Literal["verify", "require"] = "verify"  # verify: when the client claims it
+    approval_days: Annotated[int, Field(ge=1, le=365)] = 14  # how long a request waits for its approvers
+    approval_poll_seconds: Annotated[int, Field(ge=1, le=86400)] = 60  # how soon a client is asked to come again
+    approval_kept_days: Annotated[int, Field(ge=1, le=3650)] = 90  # how long decided requests stay in lists
+    max_waiting_requests: Annotated[int, Field(ge=1, le=10_000)] = 100  # for approval, of one requester
+    max_open_transactions: Annotated[int, Field(ge=1, le=10_000)] = 100  # of one client in SCEP, CMP or CMC
     idempotency_hours: Annotated[int, Field(ge=1, le=168)] = 24
 
     @model_validator(mode="after")

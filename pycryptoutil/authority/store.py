@@ -212,7 +212,11 @@ SIGNER_KEYS: Final = SealedColumn("authority_signers", ("id",), "sealed_key", "a
 CREDENTIAL_SECRETS: Final = SealedColumn(
     "enrollment_credentials", ("id",), "sealed_secret", "enrollment-credential-secret"
 )
-SEALED_COLUMNS: Final = (AUTHORITY_KEYS, SIGNER_KEYS, CREDENTIAL_SECRETS)
+ENROLMENT_KEYS: Final = SealedColumn("enrolments", ("id",), "sealed_key", "enrolment-key")
+TRANSACTION_SECRETS: Final = SealedColumn(
+    "protocol_transactions", ("protocol", "id"), "sealed_secret", "protocol-transaction-secret"
+)
+SEALED_COLUMNS: Final = (AUTHORITY_KEYS, SIGNER_KEYS, CREDENTIAL_SECRETS, ENROLMENT_KEYS, TRANSACTION_SECRETS)
 
 
 def aad(column: SealedColumn, tenant_id: str, row_id: str) -> bytes:

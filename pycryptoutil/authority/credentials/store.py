@@ -143,6 +143,16 @@ def use(uow: UnitOfWork, credential_id: str, now: datetime) -> bool:
     return found.rowcount == 1
 
 
+def give_back(uow: UnitOfWork, credential_id: str) -> None:
+    """Take back one use, of a request that came to nothing."""
+    c = credentials.c
+    uow.execute(
+        update(credentials)
+        .where(c.tenant_id == uow.tenant_id, c.id == credential_id, c.uses > 0)
+        .values(uses=c.uses - 1)
+    )
+
+
 def delete(uow: UnitOfWork, credential_id: str) -> bool:
     """Return whether there was one."""
     found = uow.execute(
