@@ -23,6 +23,7 @@ from pycryptoutil.authority.profile import Profile
 from pycryptoutil.authority.service import CertificateAuthorityService
 from pycryptoutil.authority.settings import AuthoritySettings
 from pycryptoutil.authority.signers import ServiceSigner
+from pycryptoutil.authority.statistics import Statistics
 
 __all__ = [
     "Authority",
@@ -46,4 +47,5 @@ __all__ = [
     "Profile",
     "RevocationReason",
     "ServiceSigner",
+    "Statistics",
 ]

@@ -9,7 +9,7 @@ from typing import Final
 from pycryptoutil_protocols.csr import decode_csr
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
-from pycryptoutil.authority import hierarchy, issue, store
+from pycryptoutil.authority import hierarchy, issue, statistics, store
 from pycryptoutil.authority.certificates import records
 from pycryptoutil.authority.certificates import revoke as revocation
 from pycryptoutil.authority.certificates import store as certificate_store
@@ -42,6 +42,7 @@ from pycryptoutil.authority.profile_file import (
 from pycryptoutil.authority.room import Room, load_profile
 from pycryptoutil.authority.settings import AuthoritySettings
 from pycryptoutil.authority.signers import ServiceSigner, Signers, make
+from pycryptoutil.authority.statistics import Statistics
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
 from pycryptoutil.crypto.keys import PrivateKey, generate
@@ -328,6 +329,10 @@ class CertificateAuthorityService:
         """Return a part of the tenant's certificates, newest first."""
         return records.page(self._room, tenant_id, wanted or CertificateFilter(), cursor, limit)
 
+    def statistics(self, tenant_id: str, days: int = 30) -> Statistics:
+        """Count the tenant's certificates; what is counted by day, over the last ``days`` (1 to 400)."""
+        return statistics.compute(self._room, tenant_id, days)
+
     def certificate_status_for_client(self, chain: tuple[bytes, ...]) -> CertificateRecord:
         """Return the record of a TLS client's certificate that was issued here and is good now, of whichever tenant.
 
@@ -358,7 +363,7 @@ class CertificateAuthorityService:
             self.authority(self._default_tenant_id)
 
     def maintain(self) -> None:
-        """Tidy up: repeats that have run out, and serials whose issuance never came to an end."""
+        """Tidy up: repeats that have run out, and serials whose issuance never came to an end; count the others."""
         now = self._room.clock.now()
         with self._room.database.read(SYSTEM_TENANT) as reader:
             tenants = store.tenants_with_authorities(reader)
@@ -366,6 +371,7 @@ class CertificateAuthorityService:
             with self._room.database.unit_of_work(tenant_id) as uow:
                 certificate_store.forget_repeats(uow, now)
                 certificate_store.fail_reserved(uow, now - _UNFINISHED_AFTER)
+            statistics.roll_up(self._room, tenant_id, now - _UNFINISHED_AFTER)
 
 
 def _no_label(label: str) -> Fault:

@@ -11,15 +11,28 @@ from sqlalchemy import text
 
 from pycryptoutil.authority.acme.store.tables import TABLES as ACME_TABLES
 from pycryptoutil.authority.crl import store as crl_store
+from pycryptoutil.authority.enrolment import store as enrolment_store
 from pycryptoutil.authority.ssh import store as ssh_store
+from pycryptoutil.authority.statistics import store as statistics_store
 from pycryptoutil.authority.store import SEALED_COLUMNS, metadata
 from pycryptoutil.authority.timestamp import store as timestamp_store
+from pycryptoutil.authority.transactions import store as transaction_store
 from pycryptoutil.storage import Database
 from tests.support.databases import Databases
 
 PACKAGES = ("pycryptoutil.authority",)
 # tables that other stores add
-ROOMS = (crl_store.scopes, ssh_store.ssh_certificates, timestamp_store.timestamp_order, *ACME_TABLES)
+ROOMS = (
+    crl_store.scopes,
+    ssh_store.ssh_certificates,
+    timestamp_store.timestamp_order,
+    enrolment_store.enrolments,
+    enrolment_store.decisions,
+    transaction_store.transactions,
+    statistics_store.issued_days,
+    statistics_store.counted,
+    *ACME_TABLES,
+)
 
 
 def test_the_migrations_make_what_the_stores_use(
