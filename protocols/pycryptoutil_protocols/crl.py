@@ -31,15 +31,26 @@ def build_tbs(
 ) -> bytes:
     """DER TBSCertList; revokedCertificates is absent, not empty, without entries (section 5.1.2.6)."""
     revoked = b"".join(map(_entry, entries))
-    return der.sequence(
-        der.integer(1),
-        algorithms.signature_identifier(signature_algorithm),
-        issuer,
-        der.x509_time(this_update),
-        der.x509_time(next_update),
-        der.sequence(revoked) if revoked else b"",
-        der.explicit(0, extensions),
+    before, after = frame(signature_algorithm, issuer, this_update, next_update, extensions, len(revoked))
+    return b"".join((before, revoked, after))
+
+
+def frame(
+    signature_algorithm: str, issuer: bytes, this_update: int, next_update: int, extensions: bytes, length: int
+) -> tuple[bytes, bytes]:
+    """Return what of a DER TBSCertList stands before and after ``length`` octets of encoded entries."""
+    fields = b"".join(
+        (
+            der.integer(1),
+            algorithms.signature_identifier(signature_algorithm),
+            issuer,
+            der.x509_time(this_update),
+            der.x509_time(next_update),
+            der.header(der.SEQUENCE, length) if length else b"",
+        )
     )
+    after = der.explicit(0, extensions)
+    return der.header(der.SEQUENCE, len(fields) + length + len(after)) + fields, after
 
 
 def _entry(entry: CrlEntry) -> bytes:

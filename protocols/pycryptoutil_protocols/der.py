@@ -280,11 +280,15 @@ def decode_oid(content: bytes) -> str:
 def tlv(tag: int, *parts: bytes) -> bytes:
     """One value of the concatenated parts."""
     content = b"".join(parts)
-    length = len(content)
+    return header(tag, len(content)) + content
+
+
+def header(tag: int, length: int) -> bytes:
+    """Tag and length of a value whose content is ``length`` octets."""
     if length < 0x80:
-        return bytes((tag, length)) + content
+        return bytes((tag, length))
     octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + content
+    return bytes((tag, 0x80 | len(octets))) + octets
 
 
 def sequence(*parts: bytes) -> bytes:

@@ -22,8 +22,9 @@ from pycryptoutil.authority.room import Room, load_profile
 from pycryptoutil.authority.settings import AuthoritySettings
 from pycryptoutil.authority.signers import make
 from pycryptoutil.authority.store import AuthorityRow
+from pycryptoutil.authority.vault import NewKeys
 from pycryptoutil.crypto import policy, x509
-from pycryptoutil.crypto.keys import PrivateKey, PublicKey, generate
+from pycryptoutil.crypto.keys import KeyHandle, PublicKey
 from pycryptoutil.crypto.signer import CertificateSigner, KeySigner
 from pycryptoutil.storage import SYSTEM_TENANT, UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
@@ -39,7 +40,7 @@ class Plan:
     order: AuthorityOrder
     id: str
     public_id: str
-    key: PrivateKey
+    key: KeyHandle
 
 
 def first_start(room: Room, tenant_id: str) -> None:
@@ -47,23 +48,25 @@ def first_start(room: Room, tenant_id: str) -> None:
     for attempt in range(_ATTEMPTS):
         if _exists(room, tenant_id):
             return
-        plans = [_plan(room, order) for order in _first_orders(room.settings)]
         try:
-            with room.database.unit_of_work(tenant_id) as uow:
-                uow.lock(f"authorities:{tenant_id}")
-                if store.all_authorities(uow):
-                    return
-                for plan in plans:
-                    row = _create(room, uow, plan, internal.SYSTEM, "")
-                    make.add(room, uow, row, _signer_key(room, plan), _OCSP)
+            with room.vault.new_keys() as made:
+                plans = [_plan(room, order, made) for order in _first_orders(room.settings)]
+                with room.database.unit_of_work(tenant_id) as uow:
+                    uow.lock(f"authorities:{tenant_id}")
+                    if store.all_authorities(uow):
+                        return
+                    for plan in plans:
+                        row = _create(room, uow, plan, internal.SYSTEM, "")
+                        make.add(room, uow, row, _signer_key(room, plan, made), _OCSP)
+                made.keep()
             return
         except Fault as fault:  # another tenant took a public name in this moment
             if fault.kind is not FaultKind.CONFLICT or attempt == _ATTEMPTS - 1:
                 raise
 
 
-def _signer_key(room: Room, plan: Plan) -> PrivateKey:
-    return generate(_OCSP.algorithm(room.settings, plan.key.algorithm))
+def _signer_key(room: Room, plan: Plan, made: NewKeys) -> KeyHandle:
+    return made.generate(_OCSP.name, _OCSP.algorithm(room.settings, plan.key.algorithm), plan.order.name)
 
 
 def _exists(room: Room, tenant_id: str) -> bool:
@@ -97,24 +100,27 @@ def create(room: Room, tenant_id: str, order: AuthorityOrder, actor: str, reques
     if series.of_name(order.name) is not None:
         text = "a name may not end as the URLs of delta CRLs and of CRL shards do"
         raise Fault(FaultKind.INVALID, text, text, pointer="name")
-    plan = _plan(room, order)
-    signer = _signer_key(room, plan)
-    with room.database.unit_of_work(tenant_id) as uow:
-        uow.lock(f"authorities:{tenant_id}")
-        if store.authority_by_name(uow, order.name) is not None:
-            text = f"there is a certificate authority {order.name!r} already"
-            raise Fault(FaultKind.CONFLICT, text, text, pointer="name")
-        row = _create(room, uow, plan, actor, request_id)
-        make.add(room, uow, row, signer, _OCSP)
+    with room.vault.new_keys() as made:
+        plan = _plan(room, order, made)
+        signer = _signer_key(room, plan, made)
+        with room.database.unit_of_work(tenant_id) as uow:
+            uow.lock(f"authorities:{tenant_id}")
+            if store.authority_by_name(uow, order.name) is not None:
+                text = f"there is a certificate authority {order.name!r} already"
+                raise Fault(FaultKind.CONFLICT, text, text, pointer="name")
+            row = _create(room, uow, plan, actor, request_id)
+            make.add(room, uow, row, signer, _OCSP)
+        made.keep()
     return row
 
 
-def _plan(room: Room, order: AuthorityOrder) -> Plan:
+def _plan(room: Room, order: AuthorityOrder, made: NewKeys) -> Plan:
     identifier = uuid.uuid4().hex
     with room.database.read(SYSTEM_TENANT) as reader:
         taken = store.tenant_of_public_id(reader, order.name) is not None
     public_id = f"{order.name}-{identifier[:12]}" if taken else order.name
-    return Plan(order, identifier, public_id, generate(order.key_algorithm))
+    key = made.generate("issuing" if order.parent else "root", order.key_algorithm, order.name)
+    return Plan(order, identifier, public_id, key)
 
 
 def _create(room: Room, uow: UnitOfWork, plan: Plan, actor: str, request_id: str) -> AuthorityRow:
@@ -211,7 +217,7 @@ def _unsigned_row(room: Room, tenant_id: str, plan: Plan, name: str, signature: 
         status=AuthorityStatus.ACTIVE,
         subject=name,
         certificate=b"",
-        sealed_key=room.barrier.seal_key(plan.key, store.aad(store.AUTHORITY_KEYS, tenant_id, plan.id)),
+        sealed_key=room.vault.seal(plan.key, store.aad(store.AUTHORITY_KEYS, tenant_id, plan.id)),
         key_algorithm=plan.key.algorithm,
         signature_algorithm=signature,
         spki_sha256=x509.fingerprint(plan.key.public_spki),

@@ -1,4 +1,4 @@
-"""The CAs' private keys as handles: opened through the barrier once, dropped when it is sealed."""
+"""The CAs' private keys as handles: opened through the vault once, dropped when the barrier is sealed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pycryptoutil_protocols.x509 import Certificate, decode_certificate
 
 from pycryptoutil.authority import store
 from pycryptoutil.authority.store import AuthorityRow
+from pycryptoutil.authority.vault import KeyVault
 from pycryptoutil.barrier import Barrier
-from pycryptoutil.crypto.keys import PrivateKey, PublicKey
+from pycryptoutil.crypto.keys import KeyHandle, PublicKey
 from pycryptoutil.crypto.signer import CertificateSigner, KeySigner
 
 _MAX_HELD: Final = 1000
@@ -38,8 +39,10 @@ def sealed() -> Fault:
 class CaKeys:
     """Handles by CA id; shared by all threads."""
 
-    def __init__(self, barrier: Barrier) -> None:
+    def __init__(self, barrier: Barrier, vault: KeyVault | None = None) -> None:
+        """Without ``vault`` every key is sealed by the barrier."""
         self._barrier = barrier
+        self.vault = vault or KeyVault(barrier)
         self._lock = threading.Lock()
         self._held: dict[str, CaKey] = {}
 
@@ -51,13 +54,16 @@ class CaKeys:
         held = self._held.get(row.id)
         if held is not None and held.certificate.der == row.certificate:
             return held
-        key = self._barrier.open_key(row.sealed_key, store.aad(store.AUTHORITY_KEYS, row.tenant_id, row.id))
-        made = make(row.id, key, row.signature_algorithm, row.certificate)
+        made = make(row.id, self.open(row), row.signature_algorithm, row.certificate)
         with self._lock:
             if len(self._held) >= _MAX_HELD:
                 self._held.clear()
             self._held[row.id] = made
         return made
+
+    def open(self, row: AuthorityRow) -> KeyHandle:
+        """Return a handle to the CA's key that nobody else keeps; Fault(SEALED)."""
+        return self.vault.open(row.sealed_key, store.aad(store.AUTHORITY_KEYS, row.tenant_id, row.id))
 
     def forget(self) -> None:
         """Drop every handle."""
@@ -65,7 +71,7 @@ class CaKeys:
             self._held.clear()
 
 
-def make(authority_id: str, key: PrivateKey, signature_algorithm: str, certificate: bytes) -> CaKey:
+def make(authority_id: str, key: KeyHandle, signature_algorithm: str, certificate: bytes) -> CaKey:
     """Bind a key to its CA certificate; Fault(INTERNAL) if they do not belong together."""
     facts = decode_certificate(certificate)
     if facts.spki != key.public_spki:

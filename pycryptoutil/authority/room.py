@@ -13,6 +13,7 @@ from pycryptoutil.authority.profile import Profile
 from pycryptoutil.authority.profile_file import built_in_profiles, parse_stored
 from pycryptoutil.authority.settings import AuthoritySettings
 from pycryptoutil.authority.store import AuthorityRow
+from pycryptoutil.authority.vault import KeyVault
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
 from pycryptoutil.storage import Database, Reader
@@ -29,6 +30,11 @@ class Room:
     settings: AuthoritySettings
     instance: int
     keys: CaKeys = field(repr=False)
+
+    @property
+    def vault(self) -> KeyVault:
+        """Where private keys are made and opened."""
+        return self.keys.vault
 
     def find(self, rows: list[AuthorityRow], name: str) -> AuthorityRow:
         """Return the CA of this name, or for an empty one the default; Fault(NOT_FOUND).

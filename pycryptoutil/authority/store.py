@@ -413,10 +413,11 @@ def signer_purposes(reader: Reader) -> frozenset[tuple[str, str]]:
     return frozenset((row.authority_id, row.purpose) for row in found)
 
 
-def delete_expired_signers(uow: UnitOfWork, before: datetime) -> int:
-    """Destroy keys that nothing can be signed with any more."""
-    found = uow.execute(signers.delete().where(signers.c.tenant_id == uow.tenant_id, signers.c.not_after < before))
-    return int(found.rowcount)
+def delete_expired_signers(uow: UnitOfWork, before: datetime) -> list[SignerRow]:
+    """Destroy keys that nothing can be signed with any more; return what their rows were."""
+    ended = (signers.c.tenant_id == uow.tenant_id, signers.c.not_after < before)
+    found = uow.execute(signers.delete().where(*ended).returning(*_SIGNER_COLUMNS))
+    return [SignerRow(**row._asdict()) for row in found]
 
 
 def profile_documents(reader: Reader) -> dict[str, str]:

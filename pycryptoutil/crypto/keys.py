@@ -1,10 +1,13 @@
 """Key handles and the primitives over bytes.
 
-Private and symmetric keys live in the Rust core and are zeroised there; Python holds handles that cannot be copied,
-pickled or shown. Every failure is a Fault: the core's :class:`~pycryptoutil.errors.CoreError` is one.
+Private and symmetric keys live in the Rust core and are zeroised there, or in a PKCS#11 token; Python holds handles
+that cannot be copied, pickled or shown. Every failure is a Fault: the core's :class:`~pycryptoutil.errors.CoreError`
+is one.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 from pycryptoutil_protocols import algorithms
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -30,6 +33,7 @@ shamir_split = _core.shamir_split
 __all__ = [
     "AgreementAlgorithm",
     "KeyAlgorithm",
+    "KeyHandle",
     "PrivateKey",
     "PublicKey",
     "SymmetricKey",
@@ -52,6 +56,33 @@ __all__ = [
     "shamir_split",
     "verify",
 ]
+
+
+class KeyHandle(Protocol):
+    """A private key wherever it is: :class:`PrivateKey` in the core, or one in a token. It never shows itself.
+
+    A method that is not for keys of its kind raises Fault(BAD_ALGORITHM); one whose token is away, UNAVAILABLE.
+    """
+
+    @property
+    def algorithm(self) -> str:
+        """The name of what the key is (:class:`~pycryptoutil.crypto.policy.KeyAlgorithm`)."""
+
+    @property
+    def public_spki(self) -> bytes:
+        """DER SubjectPublicKeyInfo."""
+
+    def sign(self, signature_algorithm: str, data: bytes) -> bytes:
+        """Sign ``data``; ECDSA signatures are DER (RFC 3279 section 2.2.3)."""
+
+    def rsa_decrypt(self, padding: str, ciphertext: bytes) -> bytes:
+        """Decrypt with a padding of :data:`policy.RSA_PADDINGS`; Fault(BAD_SIGNATURE), the same for every cause."""
+
+    def ecdh(self, peer_spki: bytes) -> bytes:
+        """Return the raw shared secret with a peer's key on the same curve."""
+
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        """Return the secret in an ML-KEM ciphertext."""
 
 
 def generate(algorithm: KeyAlgorithm | AgreementAlgorithm | str) -> PrivateKey:
@@ -83,7 +114,7 @@ def rsa_encrypt(spki: bytes, padding: str, plaintext: bytes) -> bytes:
     return PublicKey.from_spki(spki).rsa_encrypt(policy.check_rsa_padding(padding), plaintext)
 
 
-def rsa_decrypt(key: PrivateKey, padding: str, ciphertext: bytes) -> bytes:
+def rsa_decrypt(key: KeyHandle, padding: str, ciphertext: bytes) -> bytes:
     """Decrypt with an RSA key; Fault(BAD_SIGNATURE), the same for every cause.
 
     With ``pkcs1`` that fault is itself an oracle (RFC 3218): the caller catches it and goes on with a random key, so

@@ -1,22 +1,18 @@
-"""What signs: single messages, certificates, OCSP responses and revocation lists. Encoding and signing are in Rust."""
+"""What signs: single messages, certificates, OCSP responses and revocation lists.
+
+With a key in the core, encoding and signing are in Rust; with another one, :mod:`pycryptoutil.crypto.outside` encodes.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Self, TypeAlias
 
 from pycryptoutil import _core
-from pycryptoutil.crypto import policy
-from pycryptoutil.crypto.keys import PrivateKey
+from pycryptoutil.crypto import outside, policy
+from pycryptoutil.crypto.keys import KeyHandle, PrivateKey
+from pycryptoutil.crypto.outside import CrlEntry, SingleStatus
 from pycryptoutil.crypto.timing import timed
-
-SingleStatus: TypeAlias = tuple[bytes, int, int, int, int, int, bytes]
-"""(CertID DER, 0 good 1 revoked 2 unknown, revoked at, reason or -1, thisUpdate, nextUpdate or 0, singleExtensions);
-times are Unix seconds."""
-
-CrlEntry: TypeAlias = tuple[bytes, int, int, int]
-"""(serial magnitude, revoked at, reason or -1, invalidity date or 0); times are Unix seconds."""
 
 check_crl_entries = _core.check_crl_entries
 encode_crl_entries = _core.encode_crl_entries
@@ -40,14 +36,14 @@ class KeySigner:
 
     __slots__ = ("_algorithm", "_key")
 
-    def __init__(self, key: PrivateKey, signature_algorithm: str = "") -> None:
+    def __init__(self, key: KeyHandle, signature_algorithm: str = "") -> None:
         """Without ``signature_algorithm`` the policy's default; Fault(BAD_ALGORITHM) for one that does not fit."""
         chosen = signature_algorithm or policy.default_signature(key.algorithm)
         self._algorithm = policy.check_signature(key.algorithm, chosen)
         self._key = key
 
     @property
-    def key(self) -> PrivateKey:
+    def key(self) -> KeyHandle:
         """The key."""
         return self._key
 
@@ -69,30 +65,55 @@ class KeySigner:
         return f"KeySigner({self._key.algorithm}, {self._algorithm})"
 
 
-class CertificateSigner(_core.CertificateSigner):
+class CertificateSigner:
     """Builds and signs the certificates of one issuer; what is constant is encoded once."""
 
-    def __new__(cls, signer: KeySigner, issuer: bytes) -> Self:
+    __slots__ = ("_builder",)
+
+    def __init__(self, signer: KeySigner, issuer: bytes) -> None:
         """``issuer`` is its DER Name."""
-        return super().__new__(cls, signer.key, signer.signature_algorithm, issuer)
+        self._builder: _core.CertificateSigner | outside.CertificateBuilder = (
+            _core.CertificateSigner(signer.key, signer.signature_algorithm, issuer)
+            if isinstance(signer.key, PrivateKey)
+            else outside.CertificateBuilder(signer, issuer)
+        )
+
+    def tbs(
+        self, serial: bytes, not_before: int, not_after: int, subject: bytes, spki: bytes, extensions: bytes
+    ) -> bytes:
+        """Return a DER TBSCertificate v3.
+
+        ``serial`` is a big-endian magnitude, times are Unix seconds, ``extensions`` is DER SEQUENCE OF Extension.
+        """
+        return self._builder.tbs(serial, not_before, not_after, subject, spki, extensions)
 
     def sign(self, tbs: bytes) -> bytes:
         """Return the DER Certificate over exactly these bytes."""
-        return timed("sign-certificate", super().sign, tbs)
+        return timed("sign-certificate", self._builder.sign, tbs)
 
 
-class OcspSigner(_core.OcspSigner):
+class OcspSigner:
     """Builds and signs the OCSP responses of one responder (RFC 6960 section 4.2.1), named by its key."""
 
-    def __new__(cls, signer: KeySigner, certificates: Sequence[bytes]) -> Self:
+    __slots__ = ("_builder",)
+
+    def __init__(self, signer: KeySigner, certificates: Sequence[bytes]) -> None:
         """``certificates``: DER, sent along, the responder's own first; empty when the CA itself answers."""
-        return super().__new__(cls, signer.key, signer.signature_algorithm, certificates)
+        self._builder: _core.OcspSigner | outside.OcspBuilder = (
+            _core.OcspSigner(signer.key, signer.signature_algorithm, certificates)
+            if isinstance(signer.key, PrivateKey)
+            else outside.OcspBuilder(signer, certificates)
+        )
 
     def sign(
         self, singles: Sequence[SingleStatus], produced_at: int, nonce: bytes | None = None, extensions: bytes = b""
     ) -> bytes:
         """Return a whole DER OCSPResponse."""
-        return timed("sign-ocsp", super().sign, singles, produced_at, nonce, extensions)
+        return timed("sign-ocsp", self._builder.sign, singles, produced_at, nonce, extensions)
+
+    def sign_many(self, singles: Sequence[SingleStatus], produced_at: int) -> list[bytes]:
+        """Return one response for each; with a key in the core on every processor."""
+        return self._builder.sign_many(singles, produced_at)
 
 
 def build_crl(
@@ -107,6 +128,8 @@ def build_crl(
 
     Times are Unix seconds; ``extensions`` is DER SEQUENCE OF Extension. Memory peaks near the size of the result.
     """
+    if not isinstance(signer.key, PrivateKey):
+        return timed("sign-crl", outside.build_crl, signer, issuer, this_update, next_update, extensions, entries)
     return timed(
         "sign-crl",
         _core.build_crl,
@@ -130,6 +153,10 @@ def build_crl_file(
     entries: Iterable[CrlEntry | bytes],
 ) -> int:
     """Write the same to a file in bounded memory, durable and renamed into place; return its length in octets."""
+    if not isinstance(signer.key, PrivateKey):
+        return timed(
+            "sign-crl", outside.build_crl_file, path, signer, issuer, this_update, next_update, extensions, entries
+        )
     return timed(
         "sign-crl",
         _core.build_crl_file,

@@ -404,7 +404,6 @@ class CrlService:
         base: CrlHead | None,
         path: Path | None,
     ) -> CrlRow | CrlFile:
-        key = self._barrier.open_key(row.sealed_key, store.aad(store.AUTHORITY_KEYS, tenant_id, row.id))
         lasts = timedelta(days=self._settings.crl_days) if base is None else timedelta(minutes=2 * self._delta_minutes)
         next_update = min(now + lasts, row.not_after)
         freshest = self._room.delta_url(row) if of is FULL else ""
@@ -417,7 +416,7 @@ class CrlService:
             else:
                 rows = crl_store.changed(reader, row.id, base.revocation_seq, generate.unix(now))
             parts = (
-                KeySigner(key, row.signature_algorithm),
+                KeySigner(self._room.keys.open(row), row.signature_algorithm),
                 generate.subject(row.certificate),
                 generate.unix(now),
                 generate.unix(next_update),

@@ -254,11 +254,10 @@ class OcspService:
         issuer = exchange.Issuer.of(certificate.subject, certificate.spki)
         until = self._clock.monotonic() + min(_RELOAD_AFTER, left)
         if self._settings.ocsp_signing == "ca":
-            own = self._barrier.open_key(row.sealed_key, store.aad(store.AUTHORITY_KEYS, tenant_id, row.id))
-            signs = OcspSigner(KeySigner(own, row.signature_algorithm), [])
+            signs = OcspSigner(KeySigner(self._room.keys.open(row), row.signature_algorithm), [])
             return Responder(tenant_id, authority_id, issuer, signs, until, row.not_after)
         signer = self._delegated(tenant_id, authority_id)
-        key = self._barrier.open_key(signer.sealed_key, store.aad(store.SIGNER_KEYS, tenant_id, signer.id))
+        key = self._room.vault.open(signer.sealed_key, store.aad(store.SIGNER_KEYS, tenant_id, signer.id))
         made = OcspSigner(KeySigner(key, signer.signature_algorithm), [signer.certificate])
         serial = to_hex(decode_certificate(signer.certificate).serial)
         return Responder(tenant_id, authority_id, issuer, made, until, signer.not_after, serial)

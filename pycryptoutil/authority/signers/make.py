@@ -22,7 +22,7 @@ from pycryptoutil.authority.room import Room
 from pycryptoutil.authority.settings import AuthoritySettings
 from pycryptoutil.authority.store import AuthorityRow, SignerRow
 from pycryptoutil.crypto import policy
-from pycryptoutil.crypto.keys import PrivateKey, generate
+from pycryptoutil.crypto.keys import KeyHandle
 from pycryptoutil.storage import Reader, UnitOfWork
 
 OCSP: Final = "ocsp"
@@ -127,15 +127,21 @@ def renew(room: Room, tenant_id: str, authority_id: str, kind: Purpose) -> None:
         row = store.authority_by_id(reader, authority_id)
     if row is None or row.not_after <= room.clock.now():
         return
-    key = generate(kind.algorithm(room.settings, row.key_algorithm))
-    with room.database.unit_of_work(tenant_id) as uow:
-        uow.lock(f"signer:{authority_id}:{kind.name}")
-        row = store.authority_by_id(uow, authority_id)
-        if row is None or row.not_after <= room.clock.now():
-            return
-        if not _is_young(room, trusted(uow, authority_id, kind.name), kind):
+    expired: list[SignerRow] = []
+    with room.vault.new_keys() as made:
+        key = made.generate(kind.name, kind.algorithm(room.settings, row.key_algorithm), row.name)
+        with room.database.unit_of_work(tenant_id) as uow:
+            uow.lock(f"signer:{authority_id}:{kind.name}")
+            row = store.authority_by_id(uow, authority_id)
+            if row is None or row.not_after <= room.clock.now():
+                return
+            if _is_young(room, trusted(uow, authority_id, kind.name), kind):
+                return
             add(room, uow, row, key, kind)
-            store.delete_expired_signers(uow, room.clock.now() - _EXPIRED_SIGNERS_KEPT)
+            expired = store.delete_expired_signers(uow, room.clock.now() - _EXPIRED_SIGNERS_KEPT)
+        made.keep()
+    for old in expired:
+        room.vault.destroy(old.sealed_key, store.aad(store.SIGNER_KEYS, tenant_id, old.id))
 
 
 def _is_young(room: Room, signers: list[SignerRow], kind: Purpose) -> bool:
@@ -147,7 +153,7 @@ def _is_young(room: Room, signers: list[SignerRow], kind: Purpose) -> bool:
     return left * 3 > timedelta(days=kind.days(room.settings)) or left * 3 > newest.not_after - newest.not_before
 
 
-def add(room: Room, uow: UnitOfWork, ca: AuthorityRow, key: PrivateKey, kind: Purpose) -> None:
+def add(room: Room, uow: UnitOfWork, ca: AuthorityRow, key: KeyHandle, kind: Purpose) -> None:
     """Certify ``key`` for this purpose in the caller's unit, and keep it."""
     profile = kind.profile()
     organization = decode_name(decode_certificate(ca.certificate).subject).find(_ORGANIZATION)
@@ -176,7 +182,7 @@ def add(room: Room, uow: UnitOfWork, ca: AuthorityRow, key: PrivateKey, kind: Pu
         purpose=kind.name,
         certificate=i.der,
         public_key=key.public_spki,
-        sealed_key=room.barrier.seal_key(key, store.aad(store.SIGNER_KEYS, uow.tenant_id, identifier)),
+        sealed_key=room.vault.seal(key, store.aad(store.SIGNER_KEYS, uow.tenant_id, identifier)),
         key_algorithm=key.algorithm,
         signature_algorithm=policy.default_signature(key.algorithm),
         not_before=i.not_before,

@@ -15,7 +15,7 @@ from pycryptoutil.authority.keys import sealed
 from pycryptoutil.authority.room import Room, chain
 from pycryptoutil.authority.signers import make
 from pycryptoutil.authority.store import AuthorityRow, SignerRow
-from pycryptoutil.crypto.keys import PrivateKey
+from pycryptoutil.crypto.keys import KeyHandle
 from pycryptoutil.crypto.signer import KeySigner
 from pycryptoutil.storage import SYSTEM_TENANT
 
@@ -35,7 +35,7 @@ class ServiceSigner:
     certificate: bytes = field(repr=False)
     chain: tuple[bytes, ...] = field(repr=False)
     signer: KeySigner = field(repr=False)
-    key: PrivateKey = field(repr=False)
+    key: KeyHandle = field(repr=False)
     not_after: datetime
     previous: tuple[ServiceSigner, ...] = field(default=(), repr=False)
 
@@ -122,6 +122,6 @@ class Signers:
     def _open(
         self, row: SignerRow, issuers: tuple[bytes, ...], previous: tuple[ServiceSigner, ...] = ()
     ) -> ServiceSigner:
-        key = self._room.barrier.open_key(row.sealed_key, store.aad(store.SIGNER_KEYS, row.tenant_id, row.id))
+        key = self._room.vault.open(row.sealed_key, store.aad(store.SIGNER_KEYS, row.tenant_id, row.id))
         signer = KeySigner(key, row.signature_algorithm)
         return ServiceSigner(row.certificate, issuers, signer, key, row.not_after, previous)
