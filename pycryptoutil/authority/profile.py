@@ -28,6 +28,7 @@ KeyFamily = Literal[
     "ML-KEM-768",
     "ML-KEM-1024",
 ]
+_GENERATED_BY_DEFAULT: Final = ("EC-P256", "RSA", "EC-P384", "EC-P521", "Ed25519", "ML-DSA-65")
 CredentialName = Annotated[str, Field(pattern=r"^enroll-[0-9a-f]{20}$")]
 ProfileName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
 SanType = Literal["dns", "ip", "email", "uri", "upn"]
@@ -306,6 +307,14 @@ class Profile(_Part):
     def allows_key(self, algorithm: str) -> bool:
         """Tell whether a subject key of this algorithm (``RSA-2048``, ``EC-P256``) may be certified, size aside."""
         return ("RSA" if algorithm.startswith("RSA") else algorithm) in self.keys.algorithms
+
+    @property
+    def generated_key(self) -> str:
+        """The kind of key to generate when nothing else is asked for."""
+        for algorithm in _GENERATED_BY_DEFAULT:
+            if algorithm in self.keys.algorithms:
+                return f"RSA-{max(self.keys.rsa_minimum, 3072)}" if algorithm == "RSA" else algorithm
+        return self.keys.algorithms[0]
 
     def document(self) -> dict[str, Any]:
         """Return everything it says, defaults included, as JSON values."""

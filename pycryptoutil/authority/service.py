@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +15,8 @@ from pycryptoutil.authority.certificates import records
 from pycryptoutil.authority.certificates import revoke as revocation
 from pycryptoutil.authority.certificates import store as certificate_store
 from pycryptoutil.authority.credentials import service as credentials
+from pycryptoutil.authority.enrolment import Approval, ApprovalFilter, ApprovalPage, Enrolment
+from pycryptoutil.authority.enrolment.service import Enrolments
 from pycryptoutil.authority.keys import CaKeys
 from pycryptoutil.authority.model import (
     Authority,
@@ -43,6 +46,8 @@ from pycryptoutil.authority.room import Room, load_profile
 from pycryptoutil.authority.settings import AuthoritySettings
 from pycryptoutil.authority.signers import ServiceSigner, Signers, make
 from pycryptoutil.authority.statistics import Statistics
+from pycryptoutil.authority.transactions import Transactions
+from pycryptoutil.authority.transactions import store as transaction_store
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
 from pycryptoutil.crypto.keys import PrivateKey, generate
@@ -53,8 +58,8 @@ from pycryptoutil.storage.audit import AuditEvent
 
 _MAX_LABEL: Final = 200
 _UNFINISHED_AFTER: Final = timedelta(hours=1)
+_FORGOTTEN_AFTER: Final = timedelta(days=7)  # transactions that have run out and whose protocol is not offered any more
 _FIXED_PROFILES: Final = frozenset({"root-ca", "intermediate-ca", "ocsp-responder"})
-_GENERATED_BY_DEFAULT: Final = ("EC-P256", "RSA", "EC-P384", "EC-P521", "Ed25519", "ML-DSA-65")
 
 
 class CertificateAuthorityService:
@@ -73,6 +78,8 @@ class CertificateAuthorityService:
         self._room = Room(database, barrier, clock, urls, settings, instance, CaKeys(barrier))
         self._default_tenant_id = default_tenant_id
         self.signers = Signers(self._room)
+        self.enrolments = Enrolments(self._room)
+        self.transactions = Transactions(self._room)
 
     @property
     def room(self) -> Room:
@@ -295,25 +302,60 @@ class CertificateAuthorityService:
     def generate_and_issue(
         self, tenant_id: str, order: IssueOrder, actor: str, request_id: str = "", key_algorithm: str = ""
     ) -> tuple[IssuedCertificate, PrivateKey]:
-        """Make a key and a certificate for it. A CSR, if there is one, gives the names only: its key is not used."""
+        """Make a key and a certificate for it. A CSR, if there is one, gives the names only: its key is not used.
+
+        Fault(POLICY) where the profile asks for approval first: :meth:`enrol_generated` waits for it.
+        """
         if order.csr is not None:
             decode_csr(order.csr)
         profile = self.profile(tenant_id, order.profile or self._room.settings.default_profile)
-        key = generate(key_algorithm or self.default_key_algorithm(profile))
-        with_key = IssueOrder(
-            **{name: getattr(order, name) for name in IssueOrder.__slots__ if name not in {"spki", "idempotency_key"}},
-            spki=key.public_spki,
-        )
-        issued = issue.run(self._room, tenant_id, with_key, actor, request_id)
-        return issued, key
+        key = generate(key_algorithm or profile.generated_key)
+        with_key = replace(order, spki=key.public_spki, idempotency_key="")
+        return issue.run(self._room, tenant_id, with_key, actor, request_id), key
 
-    @staticmethod
-    def default_key_algorithm(profile: Profile) -> str:
-        """Return the key to generate under a profile when nothing else is asked for."""
-        for algorithm in _GENERATED_BY_DEFAULT:
-            if algorithm in profile.keys.algorithms:
-                return f"RSA-{max(profile.keys.rsa_minimum, 3072)}" if algorithm == "RSA" else algorithm
-        return profile.keys.algorithms[0]
+    # -- enrolment with approval ---------------------------------------------------------------------------------------
+
+    def enrol(self, tenant_id: str, order: IssueOrder, actor: str, request_id: str = "") -> Enrolment:
+        """Issue, or keep the order until it is approved; what every protocol asks through."""
+        return self.enrolments.enrol(tenant_id, order, actor, request_id)
+
+    def enrol_generated(
+        self, tenant_id: str, order: IssueOrder, actor: str, request_id: str = "", key_algorithm: str = ""
+    ) -> tuple[Enrolment, PrivateKey | None]:
+        """Ask for a certificate of a key that is made here; None until it is issued."""
+        return self.enrolments.enrol_generated(tenant_id, order, actor, request_id, key_algorithm)
+
+    def enrolment(self, tenant_id: str, enrolment_id: str) -> Enrolment:
+        """Return what became of a request; Fault(NOT_FOUND)."""
+        return self.enrolments.enrolment(tenant_id, enrolment_id)
+
+    def cancel_enrolment(self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "") -> None:
+        """Withdraw a request that waits; Fault(NOT_FOUND, CONFLICT)."""
+        self.enrolments.cancel(tenant_id, enrolment_id, actor, request_id)
+
+    def approvals(
+        self, tenant_id: str, wanted: ApprovalFilter | None = None, cursor: str = "", limit: int = 50
+    ) -> ApprovalPage:
+        """Return a part of the requests for approval, newest first."""
+        return self.enrolments.approvals(tenant_id, wanted, cursor, limit)
+
+    def approval(self, tenant_id: str, enrolment_id: str) -> Approval:
+        """Return one with what was decided; Fault(NOT_FOUND)."""
+        return self.enrolments.approval(tenant_id, enrolment_id)
+
+    def approve(
+        self, tenant_id: str, enrolment_id: str, actor: str, comment: str = "", request_id: str = ""
+    ) -> Approval:
+        """Agree to a request; the last approval that it needs issues the certificate."""
+        return self.enrolments.approve(tenant_id, enrolment_id, actor, comment, request_id)
+
+    def reject(
+        self, tenant_id: str, enrolment_id: str, actor: str, comment: str = "", request_id: str = ""
+    ) -> Approval:
+        """Refuse a request."""
+        return self.enrolments.reject(tenant_id, enrolment_id, actor, comment, request_id)
+
+    # -- certificates of others ----------------------------------------------------------------------------------------
 
     def certificate(self, tenant_id: str, serial: str, authority: str = "") -> CertificateRecord:
         """Return one certificate by its serial in hex; Fault(NOT_FOUND)."""
@@ -371,7 +413,9 @@ class CertificateAuthorityService:
             with self._room.database.unit_of_work(tenant_id) as uow:
                 certificate_store.forget_repeats(uow, now)
                 certificate_store.fail_reserved(uow, now - _UNFINISHED_AFTER)
+                transaction_store.forget(uow, now - _FORGOTTEN_AFTER)
             statistics.roll_up(self._room, tenant_id, now - _UNFINISHED_AFTER)
+            self.enrolments.maintain(tenant_id)
 
 
 def _no_label(label: str) -> Fault:

@@ -147,7 +147,7 @@ class Barrier:
             _log.exception("the barrier was sealed, but that could not be recorded")
 
     def on_seal(self, drop: Callable[[], object]) -> None:
-        """Have ``drop`` called at every seal: it lets go of keys that were opened through this barrier, and cannot fail."""
+        """Have ``drop`` called at every seal: it lets go of keys that were opened through here, and cannot fail."""
         self._on_seal.append(drop)
 
     def unseal(self, share: str = "") -> BarrierStatus:

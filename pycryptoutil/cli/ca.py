@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from pycryptoutil.cli import output
+from pycryptoutil.cli.approvals import approvals
 from pycryptoutil.cli.client import Administrator, administrator_options
 from pycryptoutil.cli.cmc import cmc
 from pycryptoutil.cli.exits import CommandError
@@ -58,6 +59,7 @@ def ca() -> None:
     """The certificate authority: credentials, certificates, revocation, CRLs, time-stamps."""
 
 
+ca.add_command(approvals)
 ca.add_command(timestamp)
 ca.add_command(scep)
 ca.add_command(cmc)

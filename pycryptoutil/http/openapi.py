@@ -161,8 +161,9 @@ def _schemas(table: Sequence[Route]) -> tuple[_Schemas, dict[str, Any]]:
         for model in (route.body, route.described_body):
             if model is not None:
                 wanted[model, "validation"] = None
-        if route.response is not None:
-            wanted[route.response, "serialization"] = None
+        for answer in (route.response, *route.also.values()):
+            if answer is not None:
+                wanted[answer, "serialization"] = None
     schemas, top = models_json_schema(list(wanted), ref_template=REF)
     return cast("_Schemas", schemas), dict(top.get("$defs", {}))
 
@@ -228,7 +229,7 @@ def _request_body(route: Route, schemas: _Schemas) -> dict[str, Any]:
     return {"required": True, "content": content}
 
 
-def _responses(route: Route, method: str, schemas: _Schemas) -> dict[str, Any]:
+def _successes(route: Route, method: str, schemas: _Schemas) -> dict[str, Any]:
     success: dict[str, Any] = {"description": _reason(route.status)}
     if method != "HEAD" and route.status not in {204, 303}:
         schema = {"schema": dict(schemas[route.response, "serialization"])} if route.response else {}
@@ -236,6 +237,14 @@ def _responses(route: Route, method: str, schemas: _Schemas) -> dict[str, Any]:
         if content:
             success["content"] = content
     responses: dict[str, Any] = {str(route.status): success}
+    for status, model in sorted(route.also.items()):
+        described = {"application/json": {"schema": dict(schemas[model, "serialization"])}}
+        responses[str(status)] = {"description": _reason(status), "content": described}
+    return responses
+
+
+def _responses(route: Route, method: str, schemas: _Schemas) -> dict[str, Any]:
+    responses = _successes(route, method, schemas)
     if route.gate is Gate.PROTOCOL or route.faults is not None:
         responses["default"] = {"description": "An error in the form of this path's own protocol."}
         return responses

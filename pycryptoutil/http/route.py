@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pycryptoutil_protocols.faults import Fault
@@ -57,6 +57,7 @@ class Route:
     query: type[BaseModel] | None = None
     response: type[BaseModel] | None = None
     status: int = 200
+    also: Mapping[int, type[BaseModel]] = field(default_factory=dict)  # other successes, by status
     accepts: tuple[str, ...] = ()
     produces: tuple[str, ...] = ("application/json",)
     max_body: int = 0

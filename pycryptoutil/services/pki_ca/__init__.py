@@ -7,6 +7,7 @@ from pycryptoutil.authority.revocation_status import POLL_INTERVAL
 from pycryptoutil.authority.store import SEALED_COLUMNS
 from pycryptoutil.service.definition import BackgroundTask, ReadinessCheck, ServiceDefinition
 from pycryptoutil.services.pki_ca.acme import routes as acme_routes
+from pycryptoutil.services.pki_ca.approvals import routes as approval_routes
 from pycryptoutil.services.pki_ca.certificates import routes as certificate_routes
 from pycryptoutil.services.pki_ca.cmc import handlers as cmc_handlers
 from pycryptoutil.services.pki_ca.cmc import routes as cmc_routes
@@ -33,6 +34,7 @@ SERVICE = ServiceDefinition(
     routes=(
         *rest_routes.ROUTES,
         *certificate_routes.ROUTES,
+        *approval_routes.ROUTES,
         *ssh_routes.ROUTES,
         *est_routes.ROUTES,
         *ocsp_routes.ROUTES,
@@ -61,7 +63,7 @@ SERVICE = ServiceDefinition(
         BackgroundTask("upkeep", 600.0, lambda state: state.authority.maintain(), every_worker=False),
     ),
     readiness=(ReadinessCheck("authority", lambda state: state.authority.ready()),),
-    scopes=rest_routes.SCOPES | certificate_routes.SCOPES,
+    scopes=rest_routes.SCOPES | certificate_routes.SCOPES | approval_routes.SCOPES,
 )
 
 __all__ = ["SERVICE", "State"]

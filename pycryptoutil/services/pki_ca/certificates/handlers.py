@@ -15,9 +15,11 @@ from pycryptoutil.authority import (
     IssueOrder,
     RevocationReason,
 )
+from pycryptoutil.authority.enrolment import Enrolment, EnrolmentState
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.service.definition import Context
+from pycryptoutil.services.pki_ca.approvals.handlers import view as approval_view
 from pycryptoutil.services.pki_ca.certificates import models
 from pycryptoutil.services.pki_ca.common import (
     CHAIN_TYPE,
@@ -54,13 +56,15 @@ def issue_certificate(context: Context, request: Request) -> Response:
         must_staple=body.must_staple,
         idempotency_key=repeat,
     )
+    arguments = (context.tenant_id, order, actor(context), request.request_id)
     key = None
     if body.generate_key:
-        issued, key = authority_of(context).generate_and_issue(
-            context.tenant_id, order, actor(context), request.request_id, body.key_algorithm or ""
-        )
+        answer, key = authority_of(context).enrol_generated(*arguments, body.key_algorithm or "")
     else:
-        issued = authority_of(context).issue(context.tenant_id, order, actor(context), request.request_id)
+        answer = authority_of(context).enrol(*arguments)
+    issued = answer.certificate
+    if answer.state is not EnrolmentState.ISSUED or issued is None:
+        return _waiting(context, answer)
     view = models.IssuedView(
         serial=issued.serial,
         authority=issued.authority,
@@ -74,6 +78,14 @@ def issue_certificate(context: Context, request: Request) -> Response:
         private_key=to_pem(key.export_pkcs8(), "PRIVATE KEY") if key is not None else None,
     )
     return json_response(view, 200 if issued.repeated else 201)
+
+
+def _waiting(context: Context, answer: Enrolment) -> Response:
+    """Answer 202 while a request waits: the same request asked again gets the certificate once there is one."""
+    if answer.state is not EnrolmentState.PENDING:
+        raise Fault(FaultKind.POLICY, f"enrolment {answer.id}: {answer.reason}", answer.reason)
+    found = authority_of(context).approval(context.tenant_id, answer.id)
+    return json_response(approval_view(found), 202, ("Retry-After", str(answer.retry_after)))
 
 
 def _certificate(found: CertificateRecord) -> models.CertificateView:

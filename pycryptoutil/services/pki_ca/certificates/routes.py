@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pycryptoutil.http.route import Route
+from pycryptoutil.services.pki_ca.approvals.models import ApprovalView
 from pycryptoutil.services.pki_ca.certificates import handlers, models
 from pycryptoutil.services.pki_ca.common import CHAIN_TYPE, DER_TYPE, PEM_TYPE
 
@@ -19,6 +20,7 @@ _CERT: Final = "Certificates"
 ROUTES: Final = (
     Route("issueCertificate", ("POST",), "/certificates", handlers.issue_certificate, scope="certificates:issue",
           tag=_CERT, body=models.CertificateBody, response=models.IssuedView, status=201,
+          also={202: ApprovalView},
           summary="Issue from a CSR, or with a generated key that is shown once; Idempotency-Key makes repeats safe"),
     Route("listCertificates", ("GET",), "/certificates", handlers.list_certificates, scope="pki:read", tag=_CERT,
           query=models.CertificateQuery, response=models.CertificateList, summary="Certificates, newest first"),

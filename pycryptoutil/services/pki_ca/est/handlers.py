@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 from pycryptoutil_protocols import oids
@@ -11,7 +10,8 @@ from pycryptoutil_protocols.est import codec, csrattrs, exchange, failures, mess
 from pycryptoutil_protocols.est.exchange import BindingPolicy, ChannelBinding, EnrolPolicy
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
-from pycryptoutil.authority import CertificateAuthorityService, IssueOrder, Profile
+from pycryptoutil.authority import CertificateAuthorityService, IssuedCertificate, IssueOrder, Profile
+from pycryptoutil.authority.enrolment import Enrolment, EnrolmentState
 from pycryptoutil.authority.oids import ATTRIBUTES
 from pycryptoutil.crypto.policy import KeyAlgorithm
 from pycryptoutil.http.message import Request, Response
@@ -68,10 +68,13 @@ def server_keygen(context: Context, request: Request) -> Response:
     if wanted.wanted:
         protector.recipient(caller, wanted)
     profile = service.profile(caller.tenant_id, caller.profile)
-    order = replace(_order(csr, caller), idempotency_key="")
-    issued, key = service.generate_and_issue(
-        caller.tenant_id, order, caller.actor, request.request_id, _key_algorithm(csr, profile)
+    answer, key = service.enrol_generated(
+        caller.tenant_id, _order(csr, caller), caller.actor, request.request_id, _key_algorithm(csr, profile)
     )
+    issued = _certificate(answer)
+    if key is None:
+        text = "the key that was made is gone: ask for another"
+        raise Fault(FaultKind.INTERNAL, f"enrolment {answer.id} has no key any more", text)
     with context.database.unit_of_work(caller.tenant_id) as uow:
         details = {"serial": issued.serial, "encrypted": wanted.wanted}
         target = f"{issued.authority}/{issued.serial}"
@@ -169,8 +172,18 @@ def _order(csr: CertificationRequest, caller: Caller) -> IssueOrder:
 
 def _enrol(context: Context, request: Request, csr: CertificationRequest, caller: Caller) -> Response:
     _check(context, request, csr, caller)
-    issued = _service(context).issue(caller.tenant_id, _order(csr, caller), caller.actor, request.request_id)
-    return _payload(codec.encode_enrolled(issued.der), _NO_STORE)
+    answer = _service(context).enrol(caller.tenant_id, _order(csr, caller), caller.actor, request.request_id)
+    return _payload(codec.encode_enrolled(_certificate(answer).der), _NO_STORE)
+
+
+def _certificate(answer: Enrolment) -> IssuedCertificate:
+    """Return the certificate; a Fault that says 202 while it waits (RFC 7030 section 4.2.3), or why not."""
+    if answer.state is EnrolmentState.PENDING:
+        text = f"{answer.approvals} of {answer.needed} have approved"
+        raise Fault(FaultKind.PENDING, f"enrolment {answer.id}: {text}", text, retry_after=answer.retry_after)
+    if answer.state is not EnrolmentState.ISSUED or answer.certificate is None:
+        raise Fault(FaultKind.POLICY, f"enrolment {answer.id}: {answer.reason}", answer.reason)
+    return answer.certificate
 
 
 def _key_algorithm(csr: CertificationRequest, profile: Profile) -> str:

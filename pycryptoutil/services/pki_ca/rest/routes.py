@@ -11,7 +11,7 @@ from pycryptoutil.services.pki_ca.common import CHAIN_TYPE, CRL_TYPE, PEM_TYPE, 
 from pycryptoutil.services.pki_ca.rest import handlers, models
 
 SCOPES: Final = {
-    "pki:read": "see certificate authorities, profiles, certificates, CRLs and enrolment credentials",
+    "pki:read": "see certificate authorities, profiles, certificates, CRLs, enrolment credentials and approvals",
     "authorities:write": "create, enable and disable certificate authorities",
     "profiles:write": "write and delete certificate profiles",
     "crls:publish": "publish a CRL at once",

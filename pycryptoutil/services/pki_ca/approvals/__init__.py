@@ -1,0 +1,1 @@
+"""Requests for certificates that wait for people, over REST."""
