@@ -242,7 +242,9 @@ def decisions_on(reader: Reader, enrolment_id: str) -> list[DecisionRow]:
     d = decisions.c
     columns = (d[name] for name in DecisionRow.__slots__)
     found = reader.execute(
-        select(*columns).where(d.tenant_id == reader.tenant_id, d.enrolment_id == enrolment_id).order_by(d.at, d.approver)
+        select(*columns)
+        .where(d.tenant_id == reader.tenant_id, d.enrolment_id == enrolment_id)
+        .order_by(d.at, d.approver)
     )
     return [DecisionRow(**row._asdict()) for row in found]
 
