@@ -1,5 +1,6 @@
 """Certificate authorities: hierarchy, profiles, credentials, issuance and revocation."""
 
+from pycryptoutil.authority.certificates.bulk import BulkOrder, BulkResult
 from pycryptoutil.authority.model import (
     Authority,
     AuthorityKind,
@@ -31,6 +32,8 @@ __all__ = [
     "AuthorityOrder",
     "AuthoritySettings",
     "AuthorityStatus",
+    "BulkOrder",
+    "BulkResult",
     "CertificateAuthorityService",
     "CertificateFilter",
     "CertificateRecord",

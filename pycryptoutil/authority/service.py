@@ -11,9 +11,10 @@ from pycryptoutil_protocols.csr import decode_csr
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority import hierarchy, issue, statistics, store
-from pycryptoutil.authority.certificates import records
+from pycryptoutil.authority.certificates import bulk, records
 from pycryptoutil.authority.certificates import revoke as revocation
 from pycryptoutil.authority.certificates import store as certificate_store
+from pycryptoutil.authority.certificates.bulk import BulkOrder, BulkResult
 from pycryptoutil.authority.credentials import service as credentials
 from pycryptoutil.authority.enrolment import Approval, ApprovalFilter, ApprovalPage, Enrolment
 from pycryptoutil.authority.enrolment.service import Enrolments
@@ -394,6 +395,18 @@ class CertificateAuthorityService:
     ) -> CertificateRecord:
         """Revoke, hold (certificateHold) or release (removeFromCRL); Fault(CONFLICT) if that is so already."""
         return revocation.revoke(self._room, tenant_id, serial, reason, invalidity_date, actor, request_id, authority)
+
+    def revoke_by_key(
+        self, tenant_id: str, spki_sha256: str, order: BulkOrder, actor: str, request_id: str = ""
+    ) -> BulkResult:
+        """Revoke or hold every certificate of a public key, some in each call."""
+        return bulk.by_key(self._room, tenant_id, spki_sha256, order, actor, request_id)
+
+    def revoke_by_requester(
+        self, tenant_id: str, requester: str, order: BulkOrder, actor: str, request_id: str = ""
+    ) -> BulkResult:
+        """Revoke or hold every certificate of a requester that has not expired, some in each call."""
+        return bulk.by_requester(self._room, tenant_id, requester, order, actor, request_id)
 
     # -- upkeep --------------------------------------------------------------------------------------------------------
 

@@ -123,6 +123,7 @@ certificates = Table(
     Index("certificates_by_serial", "tenant_id", "serial"),
     Index("certificates_by_creation", "tenant_id", "created_at", "serial"),
     Index("certificates_by_key", "tenant_id", "spki_sha256"),
+    Index("certificates_by_requester", "tenant_id", "requester", "created_at", "serial"),
     Index(
         "certificates_by_expiry",
         "tenant_id",

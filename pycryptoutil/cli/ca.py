@@ -12,20 +12,11 @@ from pycryptoutil.cli.approvals import approvals
 from pycryptoutil.cli.client import Administrator, administrator_options
 from pycryptoutil.cli.cmc import cmc
 from pycryptoutil.cli.exits import CommandError
+from pycryptoutil.cli.revoking import COMMANDS, TIME, rfc3339
 from pycryptoutil.cli.scep import scep
 from pycryptoutil.cli.timestamp import timestamp
 
 SERVICE: Final = "pki-ca"
-REASONS: Final = (
-    "unspecified",
-    "keyCompromise",
-    "cACompromise",
-    "affiliationChanged",
-    "superseded",
-    "cessationOfOperation",
-    "certificateHold",
-    "privilegeWithdrawn",
-)
 _AUTHORITY_COLUMNS: Final = ("name", "kind", "status", "subject", "key_algorithm", "not_after", "ocsp_url")
 _CERTIFICATE_COLUMNS: Final = ("serial", "profile", "sans", "subject", "status", "not_after", "requester")
 _CREDENTIAL_COLUMNS: Final = ("id", "username", "profile", "authority", "uses", "max_uses", "expires_at", "status")
@@ -42,18 +33,6 @@ def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def _time(_ctx: click.Context, _parameter: click.Parameter, value: Any) -> str | None:
-    """Write a time given on the command line as RFC 3339; without an offset it is UTC."""
-    if value is None:
-        return None
-    from datetime import UTC
-
-    return str((value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat())
-
-
-_TIME: Final = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%SZ"])
-
-
 @click.group()
 def ca() -> None:
     """The certificate authority: credentials, certificates, revocation, CRLs, time-stamps."""
@@ -63,6 +42,8 @@ ca.add_command(approvals)
 ca.add_command(timestamp)
 ca.add_command(scep)
 ca.add_command(cmc)
+for _command in COMMANDS:
+    ca.add_command(_command)
 
 
 # -- certificate authorities -------------------------------------------------------------------------------------------
@@ -188,7 +169,7 @@ def credential() -> None:
     help="Only for this protocol. Repeatable; by default for all.",
 )
 @click.option("--max-uses", type=click.IntRange(1), help="Certificates that may be enrolled for.")
-@click.option("--expires", type=_TIME, callback=_time, help="When it ends.")
+@click.option("--expires", type=TIME, callback=rfc3339, help="When it ends.")
 @click.option("--description", default="", help="For people.")
 @administrator_options
 def add_credential(
@@ -333,35 +314,6 @@ def issue(administrator: Administrator, csr: Path, profile: str, authority: str 
         click.echo(whole, nl=False)
     else:
         administrator.show(_without(made, "certificate", "chain", "private_key"))
-
-
-@ca.command()
-@click.argument("serial_hex")
-@click.option("--reason", type=click.Choice(REASONS), default="unspecified", show_default=True)
-@click.option("--invalidity-date", type=_TIME, callback=_time, help="Since when the key is suspected.")
-@click.option("--authority", help="Which CA's, where imported CAs share a serial.")
-@administrator_options
-def revoke(
-    administrator: Administrator, serial_hex: str, reason: str, invalidity_date: str | None, authority: str | None
-) -> None:
-    """Revoke a certificate; with the reason certificateHold it can be released again."""
-    body = {"reason": reason, "invalidity_date": invalidity_date}
-    _changed(administrator, _path("certificates", serial_hex, "revoke"), body, authority)
-
-
-@ca.command()
-@click.argument("serial_hex")
-@click.option("--authority", help="Which CA's, where imported CAs share a serial.")
-@administrator_options
-def release(administrator: Administrator, serial_hex: str, authority: str | None) -> None:
-    """Release a certificate that is on hold."""
-    _changed(administrator, _path("certificates", serial_hex, "unhold"), None, authority)
-
-
-def _changed(administrator: Administrator, path: str, body: dict[str, Any] | None, authority: str | None) -> None:
-    found = administrator.client(SERVICE).post(path, body, authority=authority)
-    said = found["status"] if found["reason"] is None else f"{found['status']} ({found['reason']})"
-    administrator.done(f"{found['serial']} is {said}", found)
 
 
 # -- CRLs --------------------------------------------------------------------------------------------------------------

@@ -101,9 +101,8 @@ def issuers(room: Room, tenant_id: str, authority_id: str) -> tuple[bytes, ...]:
 
 def page(room: Room, tenant_id: str, wanted: CertificateFilter, cursor: str, limit: int) -> Page:
     """Return a part of a list, newest first."""
-    position = decode_cursor(cursor, 2)
     now = room.clock.now()
-    after = (_instant(position[0]), position[1]) if position is not None else None
+    after = position_of(cursor)
     with room.database.read(tenant_id) as reader:
         rows = tables.all_authorities(reader)
         names = {row.id: row.name for row in rows}
@@ -111,12 +110,19 @@ def page(room: Room, tenant_id: str, wanted: CertificateFilter, cursor: str, lim
         found = store.listing(reader, wanted, authority_id, after, limit + 1, now)
     more = len(found) > limit
     found = found[:limit]
-    end = encode_cursor(_position(found[-1].created_at), found[-1].serial) if more else ""
+    end = encode_cursor(*position_text(found[-1])) if more else ""
     return Page(tuple(record(row, names.get(row.authority_id, ""), now) for row in found), end)
 
 
-def _position(moment: datetime) -> str:
-    return str((moment - _EPOCH) // _MICROSECOND)
+def position_of(cursor: str) -> tuple[datetime, str] | None:
+    """Return where a list goes on: (created_at, serial); Fault(INVALID) for a made-up cursor."""
+    position = decode_cursor(cursor, 2)
+    return (_instant(position[0]), position[1]) if position is not None else None
+
+
+def position_text(row: CertificateRow) -> tuple[str, str]:
+    """Return the place behind a row, to be encoded as a cursor."""
+    return str((row.created_at - _EPOCH) // _MICROSECOND), row.serial
 
 
 def _instant(text: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -11,7 +12,7 @@ from pycryptoutil.authority.certificates import records, store
 from pycryptoutil.authority.certificates.store import CertificateRow
 from pycryptoutil.authority.model import CertificateRecord, RevocationReason
 from pycryptoutil.authority.room import Room
-from pycryptoutil.storage import audit
+from pycryptoutil.storage import UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
 
 _CA_ONLY = frozenset({RevocationReason.CA_COMPROMISE})
@@ -33,10 +34,7 @@ def revoke(
     ``certificateHold`` suspends, ``removeFromCRL`` releases; from hold a certificate may be revoked for good. What is
     revoked for good stays so: Fault(CONFLICT).
     """
-    now = room.clock.now().replace(microsecond=0)
-    if invalidity_date is not None and invalidity_date > now:
-        text = "the invalidity date lies in the future"
-        raise Fault(FaultKind.INVALID, text, text, pointer="invalidity_date")
+    now = check_dates(room, invalidity_date)
     with room.database.unit_of_work(tenant_id) as uow:
         rows = tables.all_authorities(uow)
         names = {row.id: row.name for row in rows}
@@ -45,19 +43,48 @@ def revoke(
         releases = reason is RevocationReason.REMOVE_FROM_CRL
         # a hold that becomes a revocation keeps its date: since then the certificate was not good
         since = None if releases else row.revoked_at or now
-        changed = store.set_revocation(
-            uow, row, since, None if releases else reason, None if releases else invalidity_date
-        )
-        if not changed:
+        change = Change(since, None if releases else reason, None if releases else invalidity_date, reason.value)
+        if not write(uow, row, names.get(row.authority_id, ""), change, now, actor, request_id):
             raise _conflict("its status was changed at the same time")
-        store.append_event(uow, row.authority_id, row.serial, now)
-        details = {"reason": reason.value}
-        if invalidity_date is not None:
-            details["invalidity_date"] = invalidity_date.isoformat()
-        target = f"{names.get(row.authority_id, '')}/{row.serial}"
-        audit.append(uow, AuditEvent("certificate.revoke", actor, target, "success", details, request_id))
         after = records.find(uow, row.serial, row.authority_id)
     return records.record(after, names.get(row.authority_id, ""), room.clock.now())
+
+
+def check_dates(room: Room, invalidity_date: datetime | None) -> datetime:
+    """Return now, in whole seconds as CRLs have it; Fault(INVALID) if the invalidity date is not past."""
+    now = room.clock.now().replace(microsecond=0)
+    if invalidity_date is not None and invalidity_date > now:
+        text = "the invalidity date lies in the future"
+        raise Fault(FaultKind.INVALID, text, text, pointer="invalidity_date")
+    return now
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What becomes of a certificate; ``said`` is the reason as it was given, and ``by`` what else it fell under."""
+
+    revoked_at: datetime | None
+    reason: RevocationReason | None
+    invalidity_date: datetime | None
+    said: str
+    by: str = ""
+
+
+def write(
+    uow: UnitOfWork, row: CertificateRow, authority: str, change: Change, now: datetime, actor: str, request_id: str
+) -> bool:
+    """Change the row, if it is still as it was read, and tell of it: in the revocation log and in the audit chain."""
+    if not store.set_revocation(uow, row, change.revoked_at, change.reason, change.invalidity_date):
+        return False
+    store.append_event(uow, row.authority_id, row.serial, now)
+    details = {"reason": change.said}
+    if change.invalidity_date is not None:
+        details["invalidity_date"] = change.invalidity_date.isoformat()
+    if change.by:
+        details["by"] = change.by
+    event = AuditEvent("certificate.revoke", actor, f"{authority}/{row.serial}", "success", details, request_id)
+    audit.append(uow, event)
+    return True
 
 
 def _conflict(text: str) -> Fault:

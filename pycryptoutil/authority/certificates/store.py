@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select, tuple_, update
 
 from pycryptoutil.authority.model import (
     CertificateFilter,
@@ -17,7 +17,7 @@ from pycryptoutil.authority.model import (
     RevocationReason,
     RevocationState,
 )
-from pycryptoutil.authority.store import certificates, repeats, revocation_events
+from pycryptoutil.authority.store import authorities, certificates, repeats, revocation_events
 from pycryptoutil.storage import Instant, Prepared, Reader, UnitOfWork
 
 _LIST_LIMIT: Final = 1000
@@ -182,6 +182,74 @@ def set_revocation(
         )
     )
     return found.rowcount == 1
+
+
+def to_revoke_of_key(
+    reader: Reader, spki_sha256: str, reason: RevocationReason, after: tuple[datetime, str] | None, limit: int
+) -> list[CertificateRow]:
+    """Return certificates of a key, oldest first, whose status ``reason`` changes; expired ones too.
+
+    What was revoked for another reason is among them where the key is compromised: that is what must be known of it.
+    """
+    c = certificates.c
+    changes = _open_to(reason)
+    if reason is RevocationReason.KEY_COMPROMISE:
+        changes = or_(c.revoked_at.is_(None), c.reason.is_(None), c.reason.not_in(_FOR_THE_KEY))
+    return _oldest(reader, (c.spki_sha256 == spki_sha256, changes), after, limit)
+
+
+def to_revoke_of_requester(
+    reader: Reader,
+    requester: str,
+    reason: RevocationReason,
+    now: datetime,
+    after: tuple[datetime, str] | None,
+    limit: int,
+) -> list[CertificateRow]:
+    """Return a requester's certificates that have not expired, oldest first, whose status ``reason`` changes.
+
+    Certificates of CAs are left out: to revoke one is a decision of its own.
+    """
+    c = certificates.c
+    of_ca = select(authorities.c.id).where(
+        authorities.c.tenant_id == c.tenant_id, authorities.c.spki_sha256 == c.spki_sha256
+    )
+    conditions = (c.requester == requester, c.not_after >= now, _open_to(reason), ~of_ca.exists())
+    return _oldest(reader, conditions, after, limit)
+
+
+_FOR_THE_KEY: Final = (RevocationReason.KEY_COMPROMISE.code, RevocationReason.CA_COMPROMISE.code)
+
+
+def _open_to(reason: RevocationReason) -> ColumnElement[bool]:
+    """Good ones can be revoked and held, those on hold can be revoked."""
+    c = certificates.c
+    if reason is RevocationReason.CERTIFICATE_HOLD:
+        return c.revoked_at.is_(None)
+    return or_(c.revoked_at.is_(None), c.reason == RevocationReason.CERTIFICATE_HOLD.code)
+
+
+def _oldest(
+    reader: Reader, conditions: Iterable[ColumnElement[bool]], after: tuple[datetime, str] | None, limit: int
+) -> list[CertificateRow]:
+    c = certificates.c
+    statement = select(*_COLUMNS).where(
+        c.tenant_id == reader.tenant_id, c.state == CertificateState.ISSUED.value, *conditions
+    )
+    if after is not None:
+        statement = statement.where(position() > position_at(after))
+    statement = statement.order_by(c.created_at, c.serial).limit(limit)
+    return [_row(row._asdict()) for row in reader.execute(statement)]
+
+
+def position() -> ColumnElement[Any]:
+    """Where a certificate stands in the order of creation; compared as a whole, so that an index is entered there."""
+    return tuple_(certificates.c.created_at, certificates.c.serial)
+
+
+def position_at(place: tuple[datetime, str]) -> ColumnElement[Any]:
+    """Return a given place in that order."""
+    return tuple_(literal(place[0], Instant), literal(place[1]))
 
 
 def key_is_compromised(reader: Reader, spki_sha256: str) -> bool:

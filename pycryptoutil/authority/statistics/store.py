@@ -79,14 +79,14 @@ def live_counts(reader: Reader, since: datetime, before: datetime | None) -> lis
     """Count what was created in [since, before)."""
     c = certificates.c
     day = (type_coerce(c.created_at, BigInteger) // _DAY_MICROSECONDS).label("day")
-    conditions = [c.tenant_id == reader.tenant_id, _ISSUED, c.created_at >= since]
-    if before is not None:
-        conditions.append(c.created_at < before)
-    found = reader.execute(
+    statement = (
         select(day, c.profile, c.protocol, func.count().label("issued"))
-        .where(*conditions)
+        .where(c.tenant_id == reader.tenant_id, _ISSUED, c.created_at >= since)
         .group_by(day, c.profile, c.protocol)
     )
+    if before is not None:
+        statement = statement.where(c.created_at < before)
+    found = reader.execute(statement)
     return [IssuedRow(int(row.day), row.profile, row.protocol, int(row.issued)) for row in found]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from pycryptoutil.crypto.x509 import pem
@@ -296,3 +296,42 @@ def test_ssh_certificates(door: Door) -> None:
     assert door.admin.get("/ssh-authorities/issuing/odd").status == 404
     assert door.admin.post("/ssh-certificates", {**body, "critical_options": {"odd": "x"}}).status == 422
     assert door.admin.post("/ssh-certificates", {**body, "profile": "tls-server"}).status == 403
+
+
+def test_revocation_by_key_and_by_requester(door: Door) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = {"csr": pem(csr("a.example.com", key=key), "CERTIFICATE REQUEST")}
+    serials = [door.admin.post("/certificates", request).json["serial"] for _ in range(3)]
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    digest = door.admin.get(f"/certificates/{serials[0]}").json["spki_sha256"]
+    held = {"public_key": public, "reason": "certificateHold", "limit": 2}
+    first = door.admin.post("/certificates/revoke-by-key", held)
+    assert (first.status, len(first.json["serials"])) == (200, 2)
+    second = door.admin.post("/certificates/revoke-by-key", {**held, "cursor": first.json["next"]})
+    assert second.json["next"] is None
+    assert sorted(first.json["serials"] + second.json["serials"]) == sorted(serials)
+    by_digest = door.admin.post("/certificates/revoke-by-key", {"spki_sha256": digest.upper(), "reason": "superseded"})
+    assert sorted(by_digest.json["serials"]) == sorted(serials)
+    by_serial = door.admin.post("/certificates/revoke-by-key", {"serial": serials[1], "authority": "issuing"})
+    assert sorted(by_serial.json["serials"]) == sorted(serials)
+    assert {door.admin.get(f"/certificates/{one}").json["reason"] for one in serials} == {"keyCompromise"}
+    assert door.admin.post("/certificates", request).status == 400
+    mine = issue(door, "b.example.com")["serial"]
+    who = door.admin.get(f"/certificates/{mine}").json["requester"]
+    gone = door.admin.post("/certificates/revoke-by-requester", {"requester": who, "reason": "affiliationChanged"})
+    assert gone.json == {"serials": [mine], "next": None}
+    for path, body in (
+        ("key", {}),
+        ("key", {"serial": mine, "spki_sha256": digest}),
+        ("key", {"spki_sha256": digest, "authority": "issuing"}),
+        ("key", {"spki_sha256": "ab"}),
+        ("key", {"public_key": "no key"}),
+        ("key", {"spki_sha256": digest, "cursor": "x"}),
+        ("key", {"spki_sha256": digest, "limit": 0}),
+        ("key", {"spki_sha256": digest, "reason": "cACompromise"}),
+        ("requester", {"reason": "superseded"}),
+        ("requester", {"requester": who, "reason": "removeFromCRL"}),
+    ):
+        assert door.admin.post(f"/certificates/revoke-by-{path}", body).status in {400, 422}, body
+    assert door.admin.post("/certificates/revoke-by-key", {"serial": "00ff"}).status == 404
+    assert door.admin.post("/certificates/revoke-by-requester", {"requester": "system"}).status == 403

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final
 
 from pycryptoutil_protocols import pem
+from pycryptoutil_protocols.algorithms import key_info
 from pycryptoutil_protocols.csr import MAX_CSR
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority import (
+    BulkOrder,
+    BulkResult,
     CertificateFilter,
     CertificateRecord,
     CertificateStatus,
@@ -33,6 +37,7 @@ from pycryptoutil.services.pki_ca.common import (
 
 _CSR_LABELS: Final = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
 _MAX_IDEMPOTENCY_KEY: Final = 100
+_MAX_KEY: Final = 16 * 1024
 
 
 def issue_certificate(context: Context, request: Request) -> Response:
@@ -159,3 +164,46 @@ def revoke_certificate(context: Context, request: Request) -> Response:
 def unhold_certificate(context: Context, request: Request) -> Response:
     """Release a hold."""
     return _change(context, request, RevocationReason.REMOVE_FROM_CRL, None)
+
+
+def revoke_by_key(context: Context, request: Request) -> Response:
+    """Revoke or hold every certificate of a key."""
+    body: models.RevokeKeyBody = context.body
+    found = authority_of(context).revoke_by_key(
+        context.tenant_id, _key(context, body), _bulk(body), actor(context), request.request_id
+    )
+    return _many(context, found)
+
+
+def revoke_by_requester(context: Context, request: Request) -> Response:
+    """Revoke or hold what somebody has had issued."""
+    body: models.RevokeRequesterBody = context.body
+    found = authority_of(context).revoke_by_requester(
+        context.tenant_id, body.requester, _bulk(body), actor(context), request.request_id
+    )
+    return _many(context, found)
+
+
+def _key(context: Context, body: models.RevokeKeyBody) -> str:
+    given = [one for one in (body.serial, body.spki_sha256, body.public_key) if one is not None]
+    if len(given) != 1 or (body.authority is not None and body.serial is None):
+        text = "give one of serial (with authority, if several share it), spki_sha256 and public_key"
+        raise Fault(FaultKind.INVALID, text, text, pointer="#/serial")
+    if body.serial is not None:
+        found = authority_of(context).certificate(context.tenant_id, body.serial, body.authority or "")
+        return found.spki_sha256
+    if body.public_key is not None:
+        key = pem.decode_body(body.public_key.encode(), _MAX_KEY, ("PUBLIC KEY",))
+        key_info(key)
+        return hashlib.sha256(key).hexdigest()
+    return (body.spki_sha256 or "").lower()
+
+
+def _bulk(body: models.RevokeManyBody) -> BulkOrder:
+    return BulkOrder(RevocationReason(body.reason), body.invalidity_date, body.cursor, body.limit)
+
+
+def _many(context: Context, found: BulkResult) -> Response:
+    if found.serials:
+        context.state.watch.notice()
+    return json_response(models.RevokedView(serials=found.serials, next=found.cursor or None))

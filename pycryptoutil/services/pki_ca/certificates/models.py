@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
+from pycryptoutil.authority.certificates.bulk import MAX_AT_ONCE
 from pycryptoutil.authority.settings import CaAlgorithm
-from pycryptoutil.http.paging import JsonModel, PageQuery
+from pycryptoutil.http.paging import MAX_CURSOR, JsonModel, PageQuery
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
 San = Annotated[
@@ -109,3 +110,35 @@ class RevokeBody(JsonModel):
 
     reason: Reason = "unspecified"
     invalidity_date: AwareDatetime | None = None
+
+
+class RevokeManyBody(RevokeBody):
+    """Why, and how many in one call; ``cursor`` is the ``next`` of the call before."""
+
+    limit: int = Field(default=1000, ge=1, le=MAX_AT_ONCE)
+    cursor: str = Field(default="", max_length=MAX_CURSOR)
+
+
+class RevokeKeyBody(RevokeManyBody):
+    """The key, by exactly one of: a certificate's serial, the SHA-256 of its SubjectPublicKeyInfo, itself."""
+
+    reason: Reason = "keyCompromise"
+    serial: Annotated[str, Field(max_length=80)] | None = None
+    authority: Name | None = None
+    spki_sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    public_key: (
+        Annotated[str, Field(max_length=32 * 1024, description="SubjectPublicKeyInfo, PEM or base64 DER")] | None
+    ) = None
+
+
+class RevokeRequesterBody(RevokeManyBody):
+    """Whose certificates: the ``requester`` that lists of certificates show."""
+
+    requester: Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class RevokedView(JsonModel):
+    """The serials that this call has changed; while there is a ``next``, there may be more."""
+
+    serials: tuple[str, ...]
+    next: str | None
