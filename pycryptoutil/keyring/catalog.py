@@ -70,10 +70,8 @@ def _kinds(alg: str, purpose: Purpose) -> tuple[tuple[str, ...], int, frozenset[
         return _AGREEMENT, 0, frozenset({purpose})
     if purpose is Purpose.ENCAPSULATE and alg in ("ML-KEM-512", "ML-KEM-768", "ML-KEM-1024"):
         return (alg,), 0, frozenset({purpose})
-    if alg in _SIGNERS:
-        return _SIGNERS[alg], 0, frozenset({Purpose.SIGN})
-    if alg in _RECEIVERS:
-        return _RECEIVERS[alg], 0, _BOTH
+    if alg in _SIGNERS or alg in _RECEIVERS:
+        return (_SIGNERS | _RECEIVERS)[alg], 0, frozenset({Purpose.SIGN}) if alg in _SIGNERS else _BOTH
     if alg in policy.HMAC_BYTES:
         return ("oct",), policy.HMAC_BYTES[alg], frozenset({Purpose.MAC, Purpose.SIGN})
     if alg in policy.KEY_BYTES:

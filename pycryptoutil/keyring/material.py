@@ -1,4 +1,4 @@
-"""Secrets of versions: made, sealed under the tenant's root, opened once and held as handles until the barrier is sealed."""
+"""Secrets of versions: made, sealed under the tenant's root, held open as handles until the barrier seals."""
 
 from __future__ import annotations
 
@@ -126,6 +126,14 @@ class Vault:
                 raise
         return self.root_id(tenant_id, now)  # another one was first
 
+    def current_root(self, uow: UnitOfWork) -> str:
+        """Return the id of the newest root, which stays until the unit ends; see :meth:`root_id` before."""
+        uow.lock(f"keyring-root:{uow.tenant_id}")
+        row = store.root(uow)
+        if row is None:
+            raise Fault(FaultKind.INTERNAL, "no root")
+        return row.id
+
     def _new_root(self, tenant_id: str, generation: int, now: datetime) -> str:
         identifier = uuid.uuid4().hex
         sealed = self._barrier.seal_symmetric(keys.SymmetricKey.generate(), ROOTS.aad(tenant_id, identifier))
@@ -186,6 +194,7 @@ class Vault:
             return 0
         while True:
             with self._database.unit_of_work(tenant_id) as uow:
+                self.current_root(uow)  # nobody seals under the old one meanwhile
                 rows = store.under_other_roots(uow, newest.id, _MOVE)
                 for key_id, version, old_root, material in rows:
                     again = self._again(uow, key_id, version, old_root, newest.id, material)

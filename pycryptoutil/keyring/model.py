@@ -152,6 +152,7 @@ class KeyOrder:
     description: str = ""
     policy: KeyPolicy = KeyPolicy()
     labels: Mapping[str, str] = field(default_factory=dict)
+    generate: bool = True  # False: no version yet, the first one is imported
 
 
 @dataclass(frozen=True, slots=True)

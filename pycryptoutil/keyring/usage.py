@@ -1,5 +1,7 @@
-"""Usage counters, gathered in memory and added to the database now and then: a write for every signature would cost more
-than the signature. What was not added yet when a process dies is lost; counters never go down.
+"""Usage counters, gathered in memory and added to the database now and then.
+
+A write for every signature would cost more than the signature. What was not added yet when a process dies is lost;
+counters never go down.
 """
 
 from __future__ import annotations

@@ -159,6 +159,17 @@ def count(uow: UnitOfWork, key_id: str, version: int, more: Usage) -> None:
     )
 
 
+def raise_counters(uow: UnitOfWork, key_id: str, version: int, least: Usage) -> None:
+    """Bring a version's counters up to at least these: a backup may know of more uses, never of fewer."""
+    for column in ("protected", "processed", "rewrapped"):
+        value = getattr(least, column)
+        uow.execute(
+            update(versions)
+            .where(_c.tenant_id == uow.tenant_id, _c.key_id == key_id, _c.version == version, _c[column] < value)
+            .values({column: value})
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class RootRow:
     """A tenant's root key."""
