@@ -17,6 +17,11 @@ from pycryptoutil_protocols.acme import caa, validation
 from pycryptoutil_protocols.acme.messages import Identifier
 from pycryptoutil_protocols.acme.problems import ProblemType, refused
 
+from pycryptoutil.authority.acme.dns import NoAnswerFault
+from pycryptoutil.authority.acme.fetch import Deadline
+from pycryptoutil.clock import SystemClock
+
+CLOCK = SystemClock()
 PREFIX = "urn:ietf:params:acme:error:"
 
 
@@ -226,8 +231,8 @@ class FakeFetcher:
     def resolver(self) -> FakeFetcher:
         return self
 
-    def deadline(self, _seconds: float) -> None:
-        return None
+    def deadline(self, seconds: float) -> Deadline:
+        return Deadline(CLOCK, CLOCK.monotonic() + seconds)
 
     def http(self, one: Identifier, token: str, _deadline: object) -> bytes:
         self.internet.asked.append(f"http {one.value}")
@@ -255,4 +260,4 @@ class FakeFetcher:
     def _ask(self, kind: str, name: str) -> None:
         self.internet.asked.append(f"{kind} {name}")
         if name in self.internet.down:
-            raise refused(ProblemType.DNS, f"looking up {kind} of {name}: SERVFAIL")
+            raise NoAnswerFault(f"looking up {kind} of {name}: SERVFAIL")

@@ -15,8 +15,9 @@ from .problems import AcmeFault, Problem, ProblemType, malformed, refused
 
 MEDIA_TYPE = "application/jose+json"
 MAX_REQUEST = 128 * 1024
-_MEMBERS = frozenset({"protected", "payload", "signature"})
-_HEADER = frozenset({"alg", "jwk", "kid", "nonce", "url", "typ"})
+_MEMBERS = ("protected", "payload", "signature")
+_UNFIT = frozenset({"header", "signatures"})  # section 6.2: no unprotected header, one signature
+_REFUSED = frozenset({"crit", "b64"})  # nothing that is critical is understood; section 6.2: no unencoded payload
 _MACS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 
 
@@ -73,13 +74,13 @@ def decode(body: bytes) -> Signed:
 
 def decode_document(document: Any) -> Signed:
     """Decode a flattened JWS that is parsed already, as the inner ones are."""
-    if not isinstance(document, Mapping) or set(document) != _MEMBERS:
-        raise malformed("not a flattened JWS with protected, payload and signature alone")
-    if not all(isinstance(value, str) for value in document.values()):
+    if not isinstance(document, Mapping) or not set(document).issuperset(_MEMBERS) or _UNFIT & set(document):
+        raise malformed("not a flattened JWS with protected, payload and signature, and no unprotected header")
+    if not all(isinstance(document[name], str) for name in _MEMBERS):
         raise malformed("the members of a JWS are strings")
     header = parse_json(decode_base64url(document["protected"], "protected"), "the protected header")
-    if not isinstance(header, dict) or not set(header) <= _HEADER:
-        raise malformed("the protected header has members that are not understood")
+    if not isinstance(header, dict) or _REFUSED & set(header):
+        raise malformed("the protected header is no object, or has critical members")
     algorithm, url = header.get("alg"), header.get("url")
     if not isinstance(algorithm, str) or not isinstance(url, str):
         raise malformed("the protected header lacks alg or url")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +14,19 @@ from pycryptoutil_protocols.acme.messages import AccountRequest, AccountStatus
 from pycryptoutil_protocols.acme.problems import AcmeFault, Problem, ProblemType, malformed, refused
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
-from pycryptoutil.authority.acme.context import HOUR, Caller, Core, account_url, actor_of, limited, not_yours
+from pycryptoutil.authority.acme.context import (
+    HOUR,
+    Caller,
+    Core,
+    account_over,
+    account_url,
+    actor_of,
+    limited,
+    not_yours,
+)
 from pycryptoutil.authority.acme.model import Place
 from pycryptoutil.authority.acme.store import accounts as store
+from pycryptoutil.authority.acme.store import orders as order_store
 from pycryptoutil.authority.acme.store.rows import AccountRow
 from pycryptoutil.authority.credentials import service as credentials
 from pycryptoutil.storage import audit
@@ -36,7 +47,7 @@ def find(core: Core, place: Place, signed: Signed) -> Caller:
     key = stored_jwk(row.jwk)
     jws.verify(signed, key)
     if row.status != AccountStatus.VALID:
-        raise AcmeFault(Problem(ProblemType.UNAUTHORIZED, f"the account is {row.status}"), FaultKind.FORBIDDEN)
+        raise account_over(row.status)
     return Caller(place, row, key)
 
 
@@ -62,7 +73,7 @@ def new(core: Core, place: Place, signed: Signed, peer: str, request_id: str) ->
         row = store.by_key(reader, place.scope, signed.jwk.thumbprint)
     if row is not None:
         if row.status != AccountStatus.VALID:
-            raise AcmeFault(Problem(ProblemType.UNAUTHORIZED, f"the account is {row.status}"), FaultKind.FORBIDDEN)
+            raise account_over(row.status)
         return row, False
     if request.only_existing:
         raise refused(ProblemType.ACCOUNT_DOES_NOT_EXIST, "there is no account with this key")
@@ -125,11 +136,11 @@ def _make(
         credential_id=credential_id,
         external_binding=request.external_binding,
         url=account_url(place, identifier),
-        peer=peer,
+        peer=network_of(peer),
         created_at=now,
     )
     with core.room.database.unit_of_work(place.tenant_id) as uow:
-        if limit and store.count_of_peer(uow, peer, now - HOUR) >= limit:
+        if limit and store.count_of_peer(uow, row.peer, now - HOUR) >= limit:
             raise limited("too many new accounts from this address", HOUR)
         made = store.insert(uow, row)
         if made:
@@ -139,6 +150,19 @@ def _make(
         else:  # another request with this key was first
             row = store.by_key(uow, place.scope, key.thumbprint) or row
     return row, made
+
+
+def network_of(peer: str) -> str:
+    """Return what new accounts are counted by: an IPv4 address, or the /64 that an IPv6 client has all of."""
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return peer
+    if isinstance(address, ipaddress.IPv4Address):
+        return peer
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address), 64), strict=False))
 
 
 def check_terms_current(core: Core, account: AccountRow) -> None:
@@ -170,6 +194,9 @@ def update(core: Core, caller: Caller, account_id: str, payload: Mapping[str, An
 def _change(core: Core, caller: Caller, action: str, changes: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     with core.room.database.unit_of_work(caller.place.tenant_id) as uow:
         store.change(uow, caller.account.id, changes)
+        if changes.get("status") == AccountStatus.DEACTIVATED:  # section 7.3.6: what it had begun is over
+            problem = Problem(ProblemType.UNAUTHORIZED, "the account was deactivated")
+            order_store.end_account(uow, caller.account.id, problem.document(), core.now)
         audit.append(uow, AuditEvent(action, caller.actor, caller.account.id, "success", details, caller.request_id))
 
 

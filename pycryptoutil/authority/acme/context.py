@@ -73,6 +73,12 @@ def limited(text: str, retry_after: timedelta) -> AcmeFault:
     return AcmeFault(Problem(ProblemType.RATE_LIMITED, text), FaultKind.RATE_LIMITED, retry_after=seconds)
 
 
+def account_over(status: str) -> AcmeFault:
+    """Return the fault of an account that is not valid any more (RFC 8555 section 7.3.6)."""
+    problem = Problem(ProblemType.UNAUTHORIZED, f"the account is {status}", status=401)
+    return AcmeFault(problem, FaultKind.FORBIDDEN)
+
+
 def not_yours() -> AcmeFault:
     """Return the fault of a resource that is another account's, or is not there at all: nobody learns which."""
     return AcmeFault(Problem(ProblemType.UNAUTHORIZED, "this account has no such resource"), FaultKind.FORBIDDEN)

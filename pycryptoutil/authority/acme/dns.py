@@ -9,12 +9,19 @@ import dns.exception
 import dns.rdatatype
 import dns.resolver
 from pycryptoutil_protocols.acme import caa
-from pycryptoutil_protocols.acme.problems import AcmeFault, ProblemType, refused
+from pycryptoutil_protocols.acme.problems import AcmeFault, Problem, ProblemType
 
 from pycryptoutil.errors import ConfigurationError
 
 _MAX_ANSWERS: Final = 64
 _MAX_ADDRESSES: Final = 8
+
+
+class NoAnswerFault(AcmeFault):
+    """A resolver that failed: another one may be asked instead, which one that answered rules out."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Problem(ProblemType.DNS, text))
 
 
 class Resolver(Protocol):
@@ -89,8 +96,8 @@ def _machine_resolver() -> dns.resolver.Resolver:
         return dns.resolver.Resolver(configure=False)
 
 
-def _failed(name: str, kind: str, why: str) -> AcmeFault:
-    return refused(ProblemType.DNS, f"looking up {kind} of {name}: {why}")
+def _failed(name: str, kind: str, why: str) -> NoAnswerFault:
+    return NoAnswerFault(f"looking up {kind} of {name}: {why}")
 
 
 class TestNames:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
-import select
+import selectors
 import socket
 import ssl
 from collections.abc import Sequence
@@ -42,6 +42,11 @@ class Deadline:
 
     clock: Clock
     at: float
+
+    @property
+    def over(self) -> bool:
+        """Tell whether it has passed."""
+        return self.clock.monotonic() >= self.at
 
     def left(self) -> float:
         """Return seconds; the problem ``connection`` when they have run out."""
@@ -180,16 +185,31 @@ class Fetcher:
         try:
             plain.setblocking(False)
             connection = context.wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
-            while True:
-                try:
-                    connection.do_handshake()
-                    return connection
-                except ssl.SSLWantReadError:
-                    select.select([connection], [], [], deadline.left())
-                except ssl.SSLWantWriteError:
-                    select.select([], [connection], [], deadline.left())
         except (OSError, ValueError) as error:
             raise _tls(f"TLS with {name}: {_reason(error)}") from None
+        try:
+            _shake(connection, deadline)
+        except (OSError, ValueError) as error:
+            connection.close()
+            raise _tls(f"TLS with {name}: {_reason(error)}") from None
+        except AcmeFault:
+            connection.close()
+            raise
+        return connection
+
+
+def _shake(connection: ssl.SSLSocket, deadline: Deadline) -> None:
+    """Shake hands within the deadline, however slow the other is."""
+    with selectors.DefaultSelector() as selector:  # select() itself knows no descriptor beyond 1023
+        selector.register(connection, selectors.EVENT_READ)
+        while True:
+            try:
+                return connection.do_handshake()
+            except ssl.SSLWantReadError:
+                selector.modify(connection, selectors.EVENT_READ)
+            except ssl.SSLWantWriteError:
+                selector.modify(connection, selectors.EVENT_WRITE)
+            selector.select(deadline.left())
 
 
 def _context() -> ssl.SSLContext:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pycryptoutil_protocols.acme import messages
-from pycryptoutil_protocols.acme.messages import AuthorizationStatus, IdentifierType, OrderStatus
+from pycryptoutil_protocols.acme.messages import AccountStatus, AuthorizationStatus, IdentifierType, OrderStatus
 from pycryptoutil_protocols.acme.problems import AcmeFault, Problem, ProblemType, problem_of, refused
 from pycryptoutil_protocols.csr import CertificationRequest
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -20,7 +20,7 @@ from pycryptoutil.authority.acme import orders, views
 from pycryptoutil.authority.acme.context import Caller, Core, actor_of
 from pycryptoutil.authority.acme.store import accounts as account_store
 from pycryptoutil.authority.acme.store import orders as store
-from pycryptoutil.authority.acme.store.rows import AuthorizationRow, OrderRow
+from pycryptoutil.authority.acme.store.rows import AccountRow, AuthorizationRow, OrderRow
 from pycryptoutil.authority.enrolment import Enrolment, EnrolmentState
 from pycryptoutil.authority.model import IssuedCertificate, IssueOrder
 from pycryptoutil.crypto import x509
@@ -44,6 +44,8 @@ _PASSING: Final = frozenset(
     {FaultKind.UNAVAILABLE, FaultKind.SEALED, FaultKind.STORAGE_FULL, FaultKind.BUSY, FaultKind.RATE_LIMITED}
 )
 _RETRY: Final = timedelta(minutes=5)
+
+CheckCaa: TypeAlias = Callable[[OrderRow, AccountRow], None]
 
 _log = logging.getLogger(__name__)
 
@@ -230,15 +232,19 @@ def invalidate(uow: UnitOfWork, row: OrderRow, problem: Problem, now: datetime) 
 # -- auto-renewal ------------------------------------------------------------------------------------------------------
 
 
-def renew(core: Core, row: OrderRow) -> None:
-    """Issue the next certificate of an auto-renewal; on trouble, try again in some minutes."""
+def renew(core: Core, row: OrderRow, check_caa: CheckCaa) -> None:
+    """Issue the next certificate of an auto-renewal; on trouble, try again in some minutes until its end."""
     now = core.now
+    if row.auto_renewal is None:
+        return
+    over = messages.auto_renewal(row.auto_renewal).end <= now
     with core.room.database.unit_of_work(row.tenant_id) as uow:
-        if not store.claim_renewal(uow, row, now + _RETRY):
+        if not store.claim_renewal(uow, row, None if over else now + _RETRY) or over:
             return
         account = account_store.by_id(uow, row.account_id)
-    if account is None or row.auto_renewal is None:
+    if account is None or account.status != AccountStatus.VALID:
         return
+    check_caa(row, account)  # before every certificate (RFC 8659 section 3), unlike control of the names
     following = _issue_order(core, replace(row, renewals=row.renewals + 1), orders.credential_of(core, account))
     result = core.enroller.enrol(row.tenant_id, following, actor_of(account))
     if result.state is not EnrolmentState.ISSUED or result.certificate is None:

@@ -116,7 +116,7 @@ def new(core: Core, caller: Caller, payload: Mapping[str, Any]) -> tuple[OrderRo
         uow.lock(f"acme-account:{caller.account.id}")  # one pending authorization for a name, whoever is first
         if limit and store.count_orders(uow, caller.account.id, now - HOUR) >= limit:
             raise limited("too many new orders of this account", HOUR)
-        if request.replaces and store.replaced(uow, request.replaces):
+        if request.replaces and store.replaced(uow, request.replaces, now):
             problem = Problem(ProblemType.ALREADY_REPLACED, "another order replaces this certificate")
             raise AcmeFault(problem, FaultKind.CONFLICT)
         found = [authorize(core, uow, caller, one, now) for one in identifiers]
@@ -208,7 +208,7 @@ def listing(core: Core, caller: Caller, account_id: str, cursor: tuple[datetime,
     if account_id != caller.account.id:
         raise not_yours()
     with core.room.database.read(caller.place.tenant_id) as reader:
-        return store.orders_of_account(reader, account_id, cursor, _PAGE + 1)
+        return store.orders_of_account(reader, account_id, cursor, core.now, _PAGE + 1)
 
 
 PAGE: Final = _PAGE
@@ -337,10 +337,16 @@ def own_challenge(core: Core, caller: Caller, challenge_id: str) -> tuple[Challe
 
 
 def respond(core: Core, caller: Caller, challenge_id: str) -> tuple[ChallengeRow, AuthorizationRow, bool]:
-    """Let a validator try a challenge (section 7.5.1); also whether it is this request that did so."""
+    """Let a validator try a challenge (section 7.5.1), or try it again now (8.2); also whether this request did so."""
     row, owner = own_challenge(core, caller, challenge_id)
     now = core.now
-    if views.authorization_status(owner, now) != AuthorizationStatus.PENDING or row.status != ChallengeStatus.PENDING:
+    if views.authorization_status(owner, now) != AuthorizationStatus.PENDING:
+        return row, owner, False
+    if row.status == ChallengeStatus.PROCESSING:
+        with core.room.database.unit_of_work(caller.place.tenant_id) as uow:
+            begun = store.hasten(uow, row.id, now)  # it costs one of its attempts, so there is no need of a rate
+            return store.challenge(uow, row.id) or row, owner, begun
+    if row.status != ChallengeStatus.PENDING:
         return row, owner, False
     with core.room.database.unit_of_work(caller.place.tenant_id) as uow:
         limit = core.rules.limits.validations_at_once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -148,6 +149,17 @@ class AcmeService:
             issuing.finish(self.core, caller.place.tenant_id, order_id, caller.request_id, waits=True)
         return self.order(caller, order_id)
 
+    def _take_up(self, row: OrderRow) -> None:
+        """Bring an order on that was left, unless another thread or replica is at it."""
+        with self.core.room.database.unit_of_work(row.tenant_id) as uow:
+            mine = store.claim_order(uow, row, self.core.now)
+        if mine:
+            self._finish(row)
+
+    def renew(self, row: OrderRow) -> None:
+        """Issue the next certificate of an auto-renewal, if CAA still lets us."""
+        issuing.renew(self.core, row, self._validator.check_caa)
+
     def _finish(self, row: OrderRow, request_id: str = "") -> None:
         """Bring an order on whose client does not wait for it; CAA is asked about again where that was long ago."""
         tenant_id, core = row.tenant_id, self.core
@@ -157,8 +169,7 @@ class AcmeService:
                 account = account_store.by_id(reader, row.account_id)
             if account is not None and issuing.needs_caa(core, found, core.now):
                 try:
-                    for one in found:
-                        self._validator.check_caa(one, account, one.method)
+                    self._validator.check_caa(row, account)
                 except AcmeFault as fault:
                     with core.room.database.unit_of_work(tenant_id) as uow:
                         issuing.invalidate(uow, row, fault.problem, core.now)
@@ -184,13 +195,21 @@ class AcmeService:
         )
         return views.authorization(caller.place, row, offered, now), busy
 
-    def challenge(self, caller: Caller, challenge_id: str, signed: Signed) -> tuple[dict[str, Any], str, bool]:
-        """Show a challenge or have it tried (section 7.5.1); its authorization's id, and whether it is being tried."""
+    def challenge(self, caller: Caller, challenge_id: str, signed: Signed) -> tuple[dict[str, Any], str, int]:
+        """Show a challenge or have it tried (sections 7.5.1 and 8.2).
+
+        Also its authorization's id, and after how many seconds to look again while it is being tried.
+        """
         row, owner = orders.own_challenge(self.core, caller, challenge_id)
         if not signed.is_get:
             payload = signed.document()
             row = self._respond(caller, row, payload)
-        return views.challenge(caller.place, row), owner.id, row.status == ChallengeStatus.PROCESSING
+        return views.challenge(caller.place, row), owner.id, self._next_try(row)
+
+    def _next_try(self, row: ChallengeRow) -> int:
+        if row.status != ChallengeStatus.PROCESSING or row.due_at is None:
+            return 0
+        return max(_POLL, math.ceil((row.due_at - self.core.room.clock.now()).total_seconds()))
 
     def _respond(self, caller: Caller, row: ChallengeRow, payload: Mapping[str, Any]) -> ChallengeRow:
         if row.type == ChallengeType.DEVICE_ATTEST_01:
@@ -243,9 +262,9 @@ class AcmeService:
             for challenge_id in challenges:
                 self._jobs.submit(partial(self._validator.run, tenant_id, challenge_id))
             for row in stuck:
-                self._jobs.submit(partial(self._finish, row))
+                self._jobs.submit(partial(self._take_up, row))
             for row in renewals:
-                self._jobs.submit(partial(issuing.renew, self.core, row))
+                self._jobs.submit(partial(self.renew, row))
 
     def work(self) -> int:
         """Try every challenge that is due in this thread, for tests and tools; return how many were tried."""
@@ -280,5 +299,5 @@ def _fetchers(room: Room, rules: AcmeRules) -> list[Fetcher]:
             https_port=reach.https_port,
             tls_ports=reach.tls_ports,
         )
-        for one in views_of_dns[: reach.agree]
+        for one in views_of_dns
     ]

@@ -25,16 +25,17 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority.acme import orders
 from pycryptoutil.authority.acme.context import Caller, Core, actor_of
-from pycryptoutil.authority.acme.dns import Resolver
+from pycryptoutil.authority.acme.dns import NoAnswerFault, Resolver
 from pycryptoutil.authority.acme.fetch import Deadline, Fetcher
 from pycryptoutil.authority.acme.store import accounts as account_store
 from pycryptoutil.authority.acme.store import orders as store
-from pycryptoutil.authority.acme.store.rows import AccountRow, AuthorizationRow, ChallengeRow
+from pycryptoutil.authority.acme.store.rows import AccountRow, AuthorizationRow, ChallengeRow, OrderRow
 from pycryptoutil.crypto.chain import verify_chain
 from pycryptoutil.storage import UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
 
 _CLAIM: Final = timedelta(seconds=10)  # beyond an attempt; two at once do no harm, the first decides
+_BEYOND: Final = 1.5  # times an attempt's time: the last question to the DNS begins within it, and ends by itself
 _AGAIN: Final = frozenset(
     {ProblemType.CONNECTION, ProblemType.DNS, ProblemType.TLS, ProblemType.INCORRECT_RESPONSE}
 )  # what may be better in a moment
@@ -65,7 +66,7 @@ _PROOFS: Final[Mapping[str, Proof]] = {
 
 
 class Validator:
-    """Tries challenges from each resolver's view that is asked for; shared by all threads."""
+    """Tries challenges from as many resolvers' views as are to agree; shared by all threads."""
 
     def __init__(self, core: Core, fetchers: Sequence[Fetcher]) -> None:
         self._core = core
@@ -77,7 +78,7 @@ class Validator:
         """Try a challenge that is due, unless another replica does; tell whether it was tried."""
         core = self._core
         database, now = core.room.database, core.room.clock.now()
-        life = _CLAIM + timedelta(seconds=core.rules.reach.timeout * len(self._fetchers))
+        life = _CLAIM + timedelta(seconds=_BEYOND * core.rules.reach.timeout * len(self._fetchers))
         with database.unit_of_work(tenant_id) as uow:
             if not store.claim(uow, challenge_id, now, now + life):
                 return False
@@ -99,10 +100,14 @@ class Validator:
     def _attempt(self, row: ChallengeRow, owner: AuthorizationRow, account: AccountRow) -> Problem | None:
         expected = validation.key_authorization(row.token, stored_jwk(account.jwk).thumbprint)
         one = Identifier(owner.type, owner.value)
+
+        def ask(fetcher: Fetcher) -> None:
+            deadline = fetcher.deadline(self._core.rules.reach.timeout)
+            _PROOFS[row.type](fetcher, one, row, expected, deadline)
+            self._ask_caa(fetcher, owner, account, row.type, deadline)
+
         try:
-            for fetcher in self._fetchers:
-                _PROOFS[row.type](fetcher, one, row, expected, fetcher.deadline(self._core.rules.reach.timeout))
-            self.check_caa(owner, account, row.type)
+            self._agreed(ask)
         except AcmeFault as fault:
             _log.info("ACME %s of %s: %s", row.type, owner.value, fault.detail)
             return fault.problem
@@ -111,13 +116,39 @@ class Validator:
             return Problem(ProblemType.SERVER_INTERNAL, "the validation failed")
         return None
 
-    def check_caa(self, owner: AuthorizationRow, account: AccountRow, method: str) -> None:
-        """Ask whether this CA may issue for a name; the problem ``caa``, or ``dns`` when nobody can tell."""
+    def _agreed(self, ask: Callable[[Fetcher], None]) -> None:
+        """Ask from one view after the other until enough agree; a resolver that fails is passed over, a no is a no."""
+        wanted, silent = min(self._core.rules.reach.agree, len(self._fetchers)), None
+        for fetcher in self._fetchers:
+            try:
+                ask(fetcher)
+            except NoAnswerFault as fault:
+                silent = silent or fault
+                continue
+            wanted -= 1
+            if not wanted:
+                return
+        raise silent or Fault(FaultKind.INTERNAL, "ACME validates from no view")
+
+    def check_caa(self, row: OrderRow, account: AccountRow) -> None:
+        """Ask whether this CA may issue for an order's names; the problem ``caa``, or ``dns`` when nobody can tell."""
+        with self._core.room.database.read(row.tenant_id) as reader:
+            found = store.authorizations_of_order(reader, row.id)
+        for one in found:
+
+            def ask(fetcher: Fetcher, one: AuthorizationRow = one) -> None:
+                deadline = fetcher.deadline(self._core.rules.reach.timeout)
+                self._ask_caa(fetcher, one, account, one.method, deadline)
+
+            self._agreed(ask)
+
+    def _ask_caa(
+        self, fetcher: Fetcher, owner: AuthorizationRow, account: AccountRow, method: str, deadline: Deadline
+    ) -> None:
         if owner.type != IdentifierType.DNS:
             return
         issuing = caa.Issuing(self._core.rules.caa_identities, account.url, method, owner.wildcard)
-        for fetcher in self._fetchers:
-            caa.check(_relevant(fetcher.resolver, owner.value), issuing, owner.value)
+        caa.check(_relevant(fetcher.resolver, owner.value, deadline), issuing, owner.value)
 
     def _postpone(self, uow: UnitOfWork, row: ChallengeRow, problem: Problem) -> None:
         wait = self._core.rules.retry_after * 2**row.attempts
@@ -196,9 +227,11 @@ class Validator:
         return found.spki
 
 
-def _relevant(resolver: Resolver, name: str) -> list[caa.Record]:
+def _relevant(resolver: Resolver, name: str, deadline: Deadline) -> list[caa.Record]:
     """Return the record set that counts (RFC 8659 section 3): the nearest above that is not empty."""
     for each in caa.climb(name):
+        if deadline.over:
+            raise NoAnswerFault(f"looking up CAA of {name}: no whole answer in time")
         found = resolver.caa(each)
         if found:
             return found

@@ -299,3 +299,21 @@ def test_redirects_to_https_believe_any_certificate(serve: Callable[..., Server]
     secure = tls_server(serve, tmp_path, ["http/1.1"])
     first = serve(answering(b"HTTP/1.1 301 Moved\r\nLocation: https://a.example.test/x"))
     assert get(fetcher(first.port, https_port=secure.port)) == b"secure"
+
+
+def test_tls_with_more_than_a_thousand_connections_open(serve: Callable[..., Server], tmp_path: Path) -> None:
+    """A busy server's next descriptor is beyond what select() knows."""
+    import os
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        pytest.skip("this machine does not let a process open so many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        test_tls_shows_its_certificate(serve, tmp_path)
+    finally:
+        for one in held:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

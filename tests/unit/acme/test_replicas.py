@@ -14,6 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority import IssueOrder
+from pycryptoutil.authority.acme.model import Reach
 from pycryptoutil.authority.acme.store import orders as store
 from pycryptoutil.authority.enrolment import Enrolment, EnrolmentState
 from pycryptoutil.authority.model import CertificateFilter
@@ -175,7 +176,7 @@ def test_an_order_whose_process_died_is_brought_on(one: Replica) -> None:
 
 def test_validators_that_do_not_agree(make_sqlite: MakeReplica) -> None:
     """A name server that lies to one of two resolvers gets nobody a certificate."""
-    replica = make_sqlite(attempts=1)
+    replica = make_sqlite(attempts=1, reach=Reach(agree=2))
     other = Internet()
     replica.service._validator._fetchers = (FakeFetcher(replica.internet), FakeFetcher(other))  # type: ignore[assignment]
     client = replica.account()

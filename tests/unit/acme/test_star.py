@@ -8,7 +8,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pycryptoutil.authority.acme import issuing
 from pycryptoutil.authority.acme.model import AutoRenewalRules
 from pycryptoutil.authority.acme.store import orders as store
 from tests.support.acme import AcmeClient, Reply, b64
@@ -36,7 +35,7 @@ def renew(replica: Replica) -> int:
     with replica.world.database.read(TENANT) as reader:
         due = store.renewals_due(reader, replica.world.clock.now(), 10)
     for row in due:
-        issuing.renew(replica.service.core, row)
+        replica.service.renew(row)
     return len(due)
 
 
@@ -73,9 +72,9 @@ def test_two_replicas_renew_once(star: Replica) -> None:
     star.world.clock.advance(DAY * 0.6)
     with star.world.database.read(TENANT) as reader:
         (row,) = store.renewals_due(reader, star.world.clock.now(), 10)
-    issuing.renew(star.service.core, row)
+    star.service.renew(row)
     second = leaf(client.get(done.json["star-certificate"])).serial_number
-    issuing.renew(star.service.core, row)
+    star.service.renew(row)
     assert leaf(client.get(done.json["star-certificate"])).serial_number == second
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, func, or_, select, union, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, union, update
 
 from pycryptoutil.authority.acme.store.rows import AuthorizationRow, ChallengeRow, OrderRow
 from pycryptoutil.authority.acme.store.tables import authorizations, challenges, order_authorizations, orders
@@ -50,12 +50,18 @@ def change_order(uow: UnitOfWork, order_id: str, statuses: Sequence[str], values
     return uow.execute(update(orders).where(*conditions).values(**values)).rowcount == 1
 
 
+def _live(now: datetime) -> ColumnElement[bool]:
+    """Not invalid, be it that nobody has written down yet that an order has run out."""
+    c = orders.c
+    return and_(c.status != "invalid", or_(c.status.not_in(("pending", "ready")), c.expires_at > now))
+
+
 def orders_of_account(
-    reader: Reader, account_id: str, after: tuple[datetime, str] | None, limit: int
+    reader: Reader, account_id: str, after: tuple[datetime, str] | None, now: datetime, limit: int
 ) -> list[OrderRow]:
     """Return an account's orders that are not over, oldest first."""
     c = orders.c
-    conditions = [c.account_id == account_id, c.status != "invalid"]
+    conditions = [c.account_id == account_id, _live(now)]
     if after is not None:
         conditions.append(or_(c.created_at > after[0], and_(c.created_at == after[0], c.id > after[1])))
     return _orders(reader, *conditions, limit=limit)
@@ -79,10 +85,34 @@ def auto_renewed(reader: Reader, serial: str) -> bool:
     return bool(_orders(reader, orders.c.serial == serial, orders.c.auto_renewal.is_not(None), limit=1))
 
 
-def replaced(reader: Reader, certificate: str) -> bool:
+def replaced(reader: Reader, certificate: str, now: datetime) -> bool:
     """Tell whether an order that is not over replaces this certificate."""
+    return bool(_orders(reader, orders.c.replaces == certificate, _live(now), limit=1))
+
+
+def end_account(uow: UnitOfWork, account_id: str, error: Mapping[str, Any], now: datetime) -> None:
+    """End all that an account has begun: orders, auto-renewals, authorizations, and challenges that are being tried."""
+    o, a, c = orders.c, authorizations.c, challenges.c
+    mine = (o.tenant_id == uow.tenant_id, o.account_id == account_id)
+    begun = update(orders).where(*mine, o.status.in_(("pending", "ready", "processing")))
+    uow.execute(begun.values(status="invalid", error=dict(error), changed_at=now))
+    renewed = update(orders).where(*mine, o.status == "valid", o.auto_renewal.is_not(None))
+    uow.execute(renewed.values(status="canceled", renew_at=None, changed_at=now))
+    held = (a.tenant_id == uow.tenant_id, a.account_id == account_id, a.status.in_(("pending", "valid")))
+    tried = select(a.id).where(*held)
+    uow.execute(
+        update(challenges).where(c.tenant_id == uow.tenant_id, c.authorization_id.in_(tried)).values(due_at=None)
+    )
+    uow.execute(update(authorizations).where(*held).values(status="deactivated"))
+
+
+def claim_order(uow: UnitOfWork, row: OrderRow, now: datetime) -> bool:
+    """Take an order that is being processed upon this replica; False if another has since this row was read."""
     c = orders.c
-    return bool(_orders(reader, c.replaces == certificate, c.status != "invalid", limit=1))
+    statement = update(orders).where(
+        c.tenant_id == uow.tenant_id, c.id == row.id, c.status == "processing", c.changed_at == row.changed_at
+    )
+    return uow.execute(statement.values(changed_at=now)).rowcount == 1
 
 
 def count_orders(reader: Reader, account_id: str, since: datetime) -> int:
@@ -113,8 +143,8 @@ def renewals_due(reader: Reader, now: datetime, limit: int) -> list[OrderRow]:
     return _orders(reader, orders.c.status == "valid", orders.c.renew_at <= now, limit=limit)
 
 
-def claim_renewal(uow: UnitOfWork, row: OrderRow, until: datetime) -> bool:
-    """Take the next certificate of an auto-renewal upon this replica; False if another has."""
+def claim_renewal(uow: UnitOfWork, row: OrderRow, until: datetime | None) -> bool:
+    """Take the next certificate of an auto-renewal upon this replica (None: its last); False if another has."""
     c = orders.c
     statement = update(orders).where(
         c.tenant_id == uow.tenant_id,
@@ -247,6 +277,19 @@ def due(reader: Reader, now: datetime, limit: int) -> list[str]:
         or_(c.claimed_until.is_(None), c.claimed_until < now),
     )
     return list(reader.execute(statement.order_by(c.due_at).limit(limit)).scalars())
+
+
+def hasten(uow: UnitOfWork, challenge_id: str, now: datetime) -> bool:
+    """Have a challenge that waits for its next attempt tried now; False if it does not wait."""
+    c = challenges.c
+    statement = update(challenges).where(
+        c.tenant_id == uow.tenant_id,
+        c.id == challenge_id,
+        c.status == "processing",
+        c.due_at > now,
+        or_(c.claimed_until.is_(None), c.claimed_until < now),
+    )
+    return uow.execute(statement.values(due_at=now)).rowcount == 1
 
 
 def claim(uow: UnitOfWork, challenge_id: str, now: datetime, until: datetime) -> bool:

@@ -72,6 +72,11 @@ def _link(url: str, relation: str) -> tuple[str, str]:
     return "link", f'<{url}>;rel="{relation}"'
 
 
+def _index(place: Place) -> tuple[str, str]:
+    """RFC 8555 section 7.1: on every answer but the directory."""
+    return _link(place.url("directory"), "index")
+
+
 # -- every request -----------------------------------------------------------------------------------------------------
 
 
@@ -111,10 +116,8 @@ def _fresh(service: AcmeService, place: Place, answer: Response) -> Response:
     kept = (
         answer.headers if any(name == "cache-control" for name, _ in answer.headers) else (*answer.headers, _NO_STORE)
     )
-    index = _link(place.url("directory"), "index")
-    return Response(
-        answer.status, answer.body, answer.media_type, (*kept, ("replay-nonce", service.nonces.new()), index)
-    )
+    headers = (*kept, ("replay-nonce", service.nonces.new()), _index(place))
+    return Response(answer.status, answer.body, answer.media_type, headers)
 
 
 def faults(fault: Fault, _request: Request) -> Response:
@@ -146,21 +149,23 @@ def new_nonce(context: Context, request: Request) -> Response:
 
 def renewal_info(context: Context, _request: Request) -> Response:
     """RFC 9773 section 4.2."""
-    found = _service(context).renewal_info(_place(context), context.parameters["identifier"])
-    return _answer(found.document, 200, ("retry-after", str(found.retry_after)), _NO_STORE)
+    place = _place(context)
+    found = _service(context).renewal_info(place, context.parameters["identifier"])
+    return _answer(found.document, 200, ("retry-after", str(found.retry_after)), _NO_STORE, _index(place))
 
 
 def star_certificate(context: Context, _request: Request) -> Response:
     """RFC 8739 section 3.4: anybody, where the order lets them."""
     service, place = _service(context), _place(context)
-    return _chain(service.current_certificate(place, None, context.parameters["identifier"]), dated=True)
+    found = service.current_certificate(place, None, context.parameters["identifier"])
+    return _chain(found, _index(place), dated=True)
 
 
-def _chain(found: Chain, *, dated: bool = False) -> Response:
+def _chain(found: Chain, *headers: tuple[str, str], dated: bool = False) -> Response:
     body = b"".join(pem.encode_pem("CERTIFICATE", one) for one in found.certificates)
-    headers: tuple[tuple[str, str], ...] = ()
     if dated:  # RFC 8739 section 3.3
-        headers = (("cert-not-before", _http_date(found.not_before)), ("cert-not-after", _http_date(found.not_after)))
+        dates = ("cert-not-before", _http_date(found.not_before)), ("cert-not-after", _http_date(found.not_after))
+        headers = (*headers, *dates)
     return Response(200, body, CHAIN, (*headers, _NO_STORE))
 
 
@@ -248,9 +253,9 @@ def authorization(ask: Ask) -> Response:
 
 def challenge(ask: Ask) -> Response:
     """Section 7.5.1."""
-    document, owner, busy = ask.service.challenge(ask.caller(), ask.id, ask.signed)
+    document, owner, wait = ask.service.challenge(ask.caller(), ask.id, ask.signed)
     up = _link(ask.place.url("authorization", owner), "up")
-    return _answer(document, 200, up, *((_POLL,) if busy else ()))
+    return _answer(document, 200, up, *((("retry-after", str(wait)),) if wait else ()))
 
 
 # -- certificates ------------------------------------------------------------------------------------------------------
