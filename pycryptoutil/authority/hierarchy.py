@@ -50,14 +50,14 @@ def first_start(room: Room, tenant_id: str) -> None:
             return
         try:
             with room.vault.new_keys() as made:
-                plans = [_plan(room, order, made) for order in _first_orders(room.settings)]
+                plans = [make_plan(room, order, made) for order in _first_orders(room.settings)]
                 with room.database.unit_of_work(tenant_id) as uow:
                     uow.lock(f"authorities:{tenant_id}")
                     if store.all_authorities(uow):
                         return
                     for plan in plans:
                         row = _create(room, uow, plan, internal.SYSTEM, "")
-                        make.add(room, uow, row, _signer_key(room, plan, made), _OCSP)
+                        make.add(room, uow, row, signer_key(room, plan, made), _OCSP)
                 made.keep()
             return
         except Fault as fault:  # another tenant took a public name in this moment
@@ -65,7 +65,8 @@ def first_start(room: Room, tenant_id: str) -> None:
                 raise
 
 
-def _signer_key(room: Room, plan: Plan, made: NewKeys) -> KeyHandle:
+def signer_key(room: Room, plan: Plan, made: NewKeys) -> KeyHandle:
+    """Make the key of a CA's OCSP signer."""
     return made.generate(_OCSP.name, _OCSP.algorithm(room.settings, plan.key.algorithm), plan.order.name)
 
 
@@ -101,8 +102,8 @@ def create(room: Room, tenant_id: str, order: AuthorityOrder, actor: str, reques
         text = "a name may not end as the URLs of delta CRLs and of CRL shards do"
         raise Fault(FaultKind.INVALID, text, text, pointer="name")
     with room.vault.new_keys() as made:
-        plan = _plan(room, order, made)
-        signer = _signer_key(room, plan, made)
+        plan = make_plan(room, order, made)
+        signer = signer_key(room, plan, made)
         with room.database.unit_of_work(tenant_id) as uow:
             uow.lock(f"authorities:{tenant_id}")
             if store.authority_by_name(uow, order.name) is not None:
@@ -114,7 +115,8 @@ def create(room: Room, tenant_id: str, order: AuthorityOrder, actor: str, reques
     return row
 
 
-def _plan(room: Room, order: AuthorityOrder, made: NewKeys) -> Plan:
+def make_plan(room: Room, order: AuthorityOrder, made: NewKeys) -> Plan:
+    """Choose ids and make the key: before the unit of work, since that may take long."""
     identifier = uuid.uuid4().hex
     with room.database.read(SYSTEM_TENANT) as reader:
         taken = store.tenant_of_public_id(reader, order.name) is not None
@@ -159,9 +161,9 @@ def _begin(room: Room, uow: UnitOfWork, plan: Plan, profile: Profile, actor: str
         request_id=request_id,
         now=room.clock.now(),
         rows=rows,
-        ca=_unsigned_row(room, uow.tenant_id, plan, x509.name_text(name.der), signature),
+        ca=unsigned_row(room, uow.tenant_id, plan, x509.name_text(name.der), signature),
         profile=profile,
-        key=_own_key(plan, name.der, room.clock.now(), signature),
+        key=own_key(plan, name.der, room.clock.now(), signature),
         self_signed=True,
     )
     if order.parent:
@@ -172,6 +174,8 @@ def _begin(room: Room, uow: UnitOfWork, plan: Plan, profile: Profile, actor: str
         if parent.status is not AuthorityStatus.ACTIVE:
             text = f"the certificate authority {order.parent!r} is disabled"
             raise Fault(FaultKind.CONFLICT, text, text, pointer="parent")
+        if parent.offline:
+            raise keys.offline(parent)
         issue.refuse_revoked_authority(uow, parent, rows)
         i.ca, i.key, i.self_signed = parent, room.keys.of(parent), False
     i.spki, i.subject = key.public_spki, name
@@ -185,7 +189,7 @@ def _begin(room: Room, uow: UnitOfWork, plan: Plan, profile: Profile, actor: str
     return i
 
 
-def _own_key(plan: Plan, name: bytes, now: datetime, signature: str) -> keys.CaKey:
+def own_key(plan: Plan, name: bytes, now: datetime, signature: str) -> keys.CaKey:
     """Return a root's key with what its certificate will say of itself, before there is one."""
     spki = plan.key.public_spki
     certificate = Certificate(
@@ -205,7 +209,8 @@ def _own_key(plan: Plan, name: bytes, now: datetime, signature: str) -> keys.CaK
     return keys.CaKey(plan.id, certificate, CertificateSigner(own, name), PublicKey.from_spki(spki), signature, own)
 
 
-def _unsigned_row(room: Room, tenant_id: str, plan: Plan, name: str, signature: str) -> AuthorityRow:
+def unsigned_row(room: Room, tenant_id: str, plan: Plan, name: str, signature: str) -> AuthorityRow:
+    """Return the row of a CA that has no certificate yet; its key is sealed."""
     now = room.clock.now()
     return AuthorityRow(
         id=plan.id,
@@ -229,5 +234,5 @@ def _unsigned_row(room: Room, tenant_id: str, plan: Plan, name: str, signature: 
 
 def _row(uow: UnitOfWork, plan: Plan, i: Issuance) -> AuthorityRow:
     signature = policy.default_signature(plan.key.algorithm)
-    unsigned = _unsigned_row(i.room, uow.tenant_id, plan, x509.name_text(i.subject.der), signature)
+    unsigned = unsigned_row(i.room, uow.tenant_id, plan, x509.name_text(i.subject.der), signature)
     return replace(unsigned, parent_id=i.ca.id, certificate=i.der, not_before=i.not_before, not_after=i.not_after)

@@ -26,6 +26,11 @@ _WRITES: Final[tuple[Callable[[Issuance, UnitOfWork], None], ...]] = (
 def certify(i: Issuance, uow: UnitOfWork, seconds: int) -> None:
     """Lint, reserve, audit, sign and store; ``seconds`` 0: as long as the profile's default."""
     _fix_validity(i, seconds)
+    certify_dated(i, uow)
+
+
+def certify_dated(i: Issuance, uow: UnitOfWork) -> None:
+    """Do the same where the dates are chosen already."""
     for step in _STEPS:
         step(i)
     for write in _WRITES:

@@ -37,7 +37,7 @@ from pycryptoutil.authority.model import CertificateState, IssuedCertificate, Is
 from pycryptoutil.authority.names import San
 from pycryptoutil.authority.oids import NAME_CONSTRAINTS
 from pycryptoutil.authority.profile import NameConstraintSet, Profile, format_duration
-from pycryptoutil.authority.room import Room, chain, load_profile
+from pycryptoutil.authority.room import Room, chain, generations, load_profile
 from pycryptoutil.authority.store import AuthorityRow
 from pycryptoutil.crypto import policy, x509
 from pycryptoutil.storage import Reader, UnitOfWork, audit
@@ -248,7 +248,8 @@ def check_renewal(i: Issuance) -> None:
         return
     previous = decode_certificate(i.order.previous_certificate)
     with i.room.database.read(i.ca.tenant_id) as reader:
-        known = certificates.by_serial(reader, serials.to_hex(previous.serial), i.ca.id)
+        known = certificates.by_serial(reader, serials.to_hex(previous.serial))
+    known = [row for row in known if row.authority_id in generations(i.ca, i.rows)]
     if not known or known[0].der != previous.der:
         raise Fault(FaultKind.FORBIDDEN, "renewal of a certificate not issued here", "the certificate is not ours")
     if known[0].revoked_at is not None:

@@ -36,6 +36,12 @@ def sealed() -> Fault:
     return Fault(FaultKind.SEALED, "the barrier is sealed", "the service is sealed", retry_after=30)
 
 
+def offline(row: AuthorityRow) -> Fault:
+    """Return the fault of a CA whose key is not here."""
+    text = f"the key of {row.name} is kept offline"
+    return Fault(FaultKind.CONFLICT, text, text)
+
+
 class CaKeys:
     """Handles by CA id; shared by all threads."""
 
@@ -47,7 +53,7 @@ class CaKeys:
         self._held: dict[str, CaKey] = {}
 
     def of(self, row: AuthorityRow) -> CaKey:
-        """Return the CA's key; Fault(SEALED)."""
+        """Return the CA's key; Fault(SEALED), CONFLICT where it is kept elsewhere."""
         if self._barrier.sealed:
             self.forget()
             raise sealed()
@@ -62,7 +68,9 @@ class CaKeys:
         return made
 
     def open(self, row: AuthorityRow) -> KeyHandle:
-        """Return a handle to the CA's key that nobody else keeps; Fault(SEALED)."""
+        """Return a handle to the CA's key that nobody else keeps; Fault(SEALED), CONFLICT where it is elsewhere."""
+        if row.offline:
+            raise offline(row)
         return self.vault.open(row.sealed_key, store.aad(store.AUTHORITY_KEYS, row.tenant_id, row.id))
 
     def forget(self) -> None:

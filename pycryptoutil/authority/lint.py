@@ -110,7 +110,14 @@ def _inside_issuer(s: Subject) -> Problem:
     return None
 
 
+def _is_link(s: Subject) -> bool:
+    """Tell whether a CA certifies another of its own keys (RFC 5280 section 3.2: self-issued)."""
+    return s.issuer is not None and s.certificate.subject == s.certificate.issuer
+
+
 def _backdating(s: Subject) -> Problem:
+    if _is_link(s):  # oldWithNew begins with the old key (RFC 9810 section 4.4.1)
+        return None
     return "notBefore is more than a day ago" if s.certificate.not_before < s.now - timedelta(days=1) else None
 
 
@@ -149,7 +156,7 @@ def _basic_constraints(s: Subject) -> Problem:
 
 
 def _path_length(s: Subject) -> Problem:
-    if s.issuer is None or not s.profile.is_ca:
+    if s.issuer is None or not s.profile.is_ca or _is_link(s):  # self-issued ones do not count
         return None
     above = s.issuer.extension(oids.BASIC_CONSTRAINTS)
     _, allowed = decode_basic_constraints(above.value) if above else (False, None)

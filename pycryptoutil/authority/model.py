@@ -20,6 +20,9 @@ class AuthorityStatus(enum.Enum):
 
     ACTIVE = "active"
     DISABLED = "disabled"
+    PREPARED = "prepared"  # published as the next one, and not issuing yet
+    SUPERSEDED = "superseded"  # another generation issues instead of it
+    RETIRED = "retired"  # the same, and it is not published any more
 
 
 class CertificateState(enum.Enum):
@@ -142,6 +145,9 @@ class Authority:
     ocsp_url: str
     crl_url: str
     issuer_url: str
+    line: str = ""  # the id of its first generation: the same for every key that the CA has had
+    generation: int = 1
+    offline: bool = False  # its key is not here
 
 
 @dataclass(frozen=True, slots=True)

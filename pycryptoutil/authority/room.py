@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority import store
 from pycryptoutil.authority.keys import CaKeys
-from pycryptoutil.authority.model import Authority, AuthorityKind, DistributionUrls
+from pycryptoutil.authority.model import Authority, AuthorityKind, AuthorityStatus, DistributionUrls
 from pycryptoutil.authority.profile import Profile
 from pycryptoutil.authority.profile_file import built_in_profiles, parse_stored
 from pycryptoutil.authority.settings import AuthoritySettings
@@ -17,6 +19,9 @@ from pycryptoutil.authority.vault import KeyVault
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
 from pycryptoutil.storage import Database, Reader
+
+_STANDING: Final = frozenset({AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED})
+_REPLACED: Final = frozenset({AuthorityStatus.SUPERSEDED, AuthorityStatus.RETIRED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,9 @@ class Room:
         if name:
             found = by_name.get(name)
         else:
-            issuing = [row for row in rows if row.kind is AuthorityKind.ISSUING]
-            found = by_name.get(self.settings.issuing_name) or next(iter([*issuing, *rows]), None)
+            usable = [row for row in rows if row.status is AuthorityStatus.ACTIVE and not row.offline]
+            issuing = [row for row in usable if row.kind is AuthorityKind.ISSUING]
+            found = by_name.get(self.settings.issuing_name) or next(iter([*issuing, *usable, *rows]), None)
         if found is None:
             text = (
                 f"there is no certificate authority {name[:64]!r}" if name else "there is no certificate authority yet"
@@ -87,18 +93,42 @@ class Room:
             ocsp_url=self.urls.ocsp(row.public_id),
             crl_url=self.urls.crl(row.public_id),
             issuer_url=self.urls.issuer(row.public_id),
+            line=row.first,
+            generation=row.generation,
+            offline=row.offline,
         )
+
+
+def above(row: AuthorityRow, rows: list[AuthorityRow]) -> tuple[AuthorityRow, ...]:
+    """Return this CA and every one above it, up to the root."""
+    by_id = {one.id: one for one in rows}
+    found = [row]
+    while found[-1].parent_id in by_id and len(found) <= len(rows):
+        found.append(by_id[found[-1].parent_id])
+    return tuple(found)
 
 
 def chain(row: AuthorityRow, rows: list[AuthorityRow]) -> tuple[bytes, ...]:
     """Return the certificates from this CA's own up to the root's."""
-    by_id = {one.id: one for one in rows}
-    found = [row.certificate]
-    at = row
-    while at.parent_id and at.parent_id in by_id and len(found) <= len(rows):
-        at = by_id[at.parent_id]
-        found.append(at.certificate)
-    return tuple(found)
+    return tuple(one.certificate for one in above(row, rows))
+
+
+def current(row: AuthorityRow, rows: Iterable[AuthorityRow]) -> AuthorityRow:
+    """Return the generation of a CA that stands for it now; the CA itself unless another has taken its place."""
+    if row.status not in _REPLACED:
+        return row
+    line = [one for one in rows if one.first == row.first and one.status in _STANDING]
+    return max(line, key=lambda one: one.generation, default=row)
+
+
+def names(rows: list[AuthorityRow]) -> dict[str, str]:
+    """Return CA id → the name under which its certificates go: of the generation that stands for it now."""
+    return {row.id: current(row, rows).name for row in rows}
+
+
+def generations(row: AuthorityRow, rows: Iterable[AuthorityRow]) -> frozenset[str]:
+    """Return the ids of a CA and of its earlier generations: whoever names it means the certificates of all."""
+    return frozenset(one.id for one in rows if one.first == row.first and one.generation <= row.generation)
 
 
 def load_profile(reader: Reader, name: str) -> Profile:

@@ -16,9 +16,14 @@ from pycryptoutil.authority.certificates import revoke as revocation
 from pycryptoutil.authority.certificates import store as certificate_store
 from pycryptoutil.authority.certificates.bulk import BulkOrder, BulkResult
 from pycryptoutil.authority.credentials import service as credentials
+<<<<<<< HEAD
 from pycryptoutil.authority.enrolment import Approval, ApprovalFilter, ApprovalPage, Enrolment
 from pycryptoutil.authority.enrolment.service import Enrolments
 from pycryptoutil.authority.keys import CaKeys
+=======
+from pycryptoutil.authority.keys import CaKeys, offline
+from pycryptoutil.authority.lifecycle import publication
+>>>>>>> 856d451 (Give CAs new keys: prepared, then issuing, linked to the old ones, which go on answering)
 from pycryptoutil.authority.model import (
     Authority,
     AuthorityOrder,
@@ -59,7 +64,11 @@ from pycryptoutil.storage.audit import AuditEvent
 
 _MAX_LABEL: Final = 200
 _UNFINISHED_AFTER: Final = timedelta(hours=1)
+<<<<<<< HEAD
 _FORGOTTEN_AFTER: Final = timedelta(days=7)  # transactions that have run out and whose protocol is not offered any more
+=======
+_SWITCHED: Final = frozenset({AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED})
+>>>>>>> 856d451 (Give CAs new keys: prepared, then issuing, linked to the old ones, which go on answering)
 _FIXED_PROFILES: Final = frozenset({"root-ca", "intermediate-ca", "ocsp-responder"})
 
 
@@ -131,6 +140,23 @@ class CertificateAuthorityService:
         """Return the CA's certificate and its issuers' up to the root, DER, by its name in a public URL."""
         return self.public_authority(public_id).chain
 
+    def published(self, tenant_id: str, name: str = "") -> tuple[bytes, ...]:
+        """Return a CA's chain, and behind it the other generations of what is in it with the links between them."""
+        with self._room.database.read(tenant_id) as reader:
+            rows = store.all_authorities(reader)
+            return publication.certificates(reader, self._room.find(rows, name), rows)
+
+    def public_bundle(self, public_id: str) -> tuple[bytes, ...]:
+        """Return the same by a CA's name in a public URL; Fault(NOT_FOUND)."""
+        found = self.public_authority(public_id)
+        return self.published(found.tenant_id, found.name)
+
+    def root_update(self, tenant_id: str, name: str, root: bytes | None = None) -> publication.Update | None:
+        """Return what follows on a root (DER; None: the CA's own); None if nothing does. Fault(NOT_FOUND): not ours."""
+        with self._room.database.read(tenant_id) as reader:
+            rows = store.all_authorities(reader)
+            return publication.root_update(reader, self._room.find(rows, name), rows, root)
+
     def create_authority(self, tenant_id: str, order: AuthorityOrder, actor: str, request_id: str = "") -> Authority:
         """Make a root or a subordinate CA; Fault(CONFLICT) if the name is taken, POLICY for what no CA may be."""
         row = hierarchy.create(self._room, tenant_id, order, actor, request_id)
@@ -144,6 +170,11 @@ class CertificateAuthorityService:
             row = store.authority_by_name(uow, name)
             if row is None:
                 raise Fault(FaultKind.NOT_FOUND, f"no CA {name[:64]!r}", "there is no such certificate authority")
+            if row.status not in _SWITCHED:
+                text = f"the certificate authority is {row.status.value}: its rollover decides what it may do"
+                raise Fault(FaultKind.CONFLICT, f"{name}: {text}", text)
+            if row.offline and status is AuthorityStatus.ACTIVE:
+                raise offline(row)
             store.set_authority_status(uow, row.id, status)
             details = {"status": status.value}
             audit.append(uow, AuditEvent("authority.status", actor, name, "success", details, request_id))

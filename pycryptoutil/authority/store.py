@@ -51,7 +51,7 @@ authorities = Table(
     Column("status", String(16), nullable=False),
     Column("subject", Text, nullable=False),
     Column("certificate", LargeBinary, nullable=False),
-    Column("sealed_key", LargeBinary, nullable=False),
+    Column("sealed_key", LargeBinary, nullable=False),  # empty: the key is kept elsewhere
     Column("key_algorithm", String(16), nullable=False),
     Column("signature_algorithm", String(24), nullable=False),
     Column("spki_sha256", String(64), nullable=False),
@@ -59,6 +59,8 @@ authorities = Table(
     Column("not_after", Instant, nullable=False),
     Column("crl_number", BigInteger, nullable=False, server_default="0"),  # the last one given out
     Column("created_at", Instant, nullable=False),
+    Column("line", String(32), nullable=False, server_default=""),  # id of the first generation; empty: its own
+    Column("generation", Integer, nullable=False, server_default="1"),
     PrimaryKeyConstraint("id", name="authorities_pk"),
     UniqueConstraint("tenant_id", "name", name="authorities_name_unique"),
     UniqueConstraint("public_id", name="authorities_public_id_unique"),
@@ -261,6 +263,18 @@ class AuthorityRow:
     not_before: datetime
     not_after: datetime
     created_at: datetime
+    line: str = ""
+    generation: int = 1
+
+    @property
+    def offline(self) -> bool:
+        """Tell whether its key is not here: it issues nothing, and its CRLs are brought in."""
+        return not self.sealed_key
+
+    @property
+    def first(self) -> str:
+        """Return the id of the CA's first generation, which all generations share."""
+        return self.line or self.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class Values:
         self._keys: list[ColumnClause[Any]] = [self._table.c[name] for name in sealed.key_columns]
 
     def _of(self, tenant_id: str) -> ColumnElement[bool]:
-        return and_(self._table.c.tenant_id == tenant_id, self._value.is_not(None))
+        return and_(self._table.c.tenant_id == tenant_id, self._value.is_not(None), self._value != b"")
 
     def count(self, reader: Reader) -> int:
         """Count the tenant's values."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
+from pycryptoutil.authority import room as rooms
 from pycryptoutil.authority import store as tables
 from pycryptoutil.authority.certificates import records, revoke, store
 from pycryptoutil.authority.certificates.store import CertificateRow
@@ -97,7 +98,7 @@ def _run(room: Room, tenant_id: str, some: _Next, order: BulkOrder, by: str, act
     changed: list[str] = []
     while left:
         with room.database.unit_of_work(tenant_id) as uow:
-            names = {row.id: row.name for row in tables.all_authorities(uow)}
+            names = rooms.names(tables.all_authorities(uow))
             rows = some(uow, after, min(left, _UNIT))
             for row in rows:
                 # who was not good before was not good since then

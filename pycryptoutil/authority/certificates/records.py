@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.x509 import Certificate, decode_certificate
 
+from pycryptoutil.authority import room as rooms
 from pycryptoutil.authority import serials
 from pycryptoutil.authority import store as tables
 from pycryptoutil.authority.certificates import store
@@ -73,9 +74,13 @@ def unknown(serial: str) -> Fault:
     return Fault(FaultKind.NOT_FOUND, f"no certificate {serial[:64]!r}", "there is no such certificate")
 
 
-def find(reader: Reader, serial: str, authority_id: str = "") -> CertificateRow:
-    """Return the tenant's certificate of a serial; Fault(NOT_FOUND), or CONFLICT where imported CAs share it."""
-    rows = store.by_serial(reader, normal_serial(serial), authority_id)
+def find(reader: Reader, serial: str, authority_ids: Collection[str] = ()) -> CertificateRow:
+    """Return the tenant's certificate of a serial; Fault(NOT_FOUND), or CONFLICT where imported CAs share it.
+
+    With ``authority_ids``, one that one of these has issued.
+    """
+    every = store.by_serial(reader, normal_serial(serial))
+    rows = [row for row in every if not authority_ids or row.authority_id in authority_ids]
     if not rows:
         raise unknown(serial)
     if len(rows) > 1:
@@ -88,8 +93,13 @@ def get(room: Room, tenant_id: str, serial: str, authority: str = "") -> Certifi
     """Return one certificate."""
     with room.database.read(tenant_id) as reader:
         rows = tables.all_authorities(reader)
-        row = find(reader, serial, room.find(rows, authority).id if authority else "")
-    return record(row, {one.id: one.name for one in rows}.get(row.authority_id, ""), room.clock.now())
+        row = find(reader, serial, ids_of(room, rows, authority))
+    return record(row, rooms.names(rows).get(row.authority_id, ""), room.clock.now())
+
+
+def ids_of(room: Room, rows: list[AuthorityRow], authority: str) -> frozenset[str]:
+    """Return the ids of every generation of a CA by its name; none for an empty one, which stands for all."""
+    return rooms.generations(room.find(rows, authority), rows) if authority else frozenset()
 
 
 def issuers(room: Room, tenant_id: str, authority_id: str) -> tuple[bytes, ...]:
@@ -105,9 +115,8 @@ def page(room: Room, tenant_id: str, wanted: CertificateFilter, cursor: str, lim
     after = position_of(cursor)
     with room.database.read(tenant_id) as reader:
         rows = tables.all_authorities(reader)
-        names = {row.id: row.name for row in rows}
-        authority_id = room.find(rows, wanted.authority).id if wanted.authority else ""
-        found = store.listing(reader, wanted, authority_id, after, limit + 1, now)
+        names = rooms.names(rows)
+        found = store.listing(reader, wanted, ids_of(room, rows, wanted.authority), after, limit + 1, now)
     more = len(found) > limit
     found = found[:limit]
     end = encode_cursor(*position_text(found[-1])) if more else ""
@@ -157,8 +166,8 @@ def _stored(room: Room, leaf: Certificate) -> tuple[CertificateRow, str]:
     for ca in candidates:
         with room.database.read(ca.tenant_id) as reader:
             rows = store.by_serial(reader, serials.to_hex(leaf.serial), ca.id)
-        if rows and rows[0].der == leaf.der:
-            return rows[0], ca.name
+            if rows and rows[0].der == leaf.der:
+                return rows[0], rooms.current(ca, tables.all_authorities(reader)).name
     raise _untrusted("a client certificate that was not issued here")
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
+from pycryptoutil.authority import room as rooms
 from pycryptoutil.authority import store as tables
 from pycryptoutil.authority.certificates import records, store
 from pycryptoutil.authority.certificates.store import CertificateRow
@@ -37,8 +38,8 @@ def revoke(
     now = check_dates(room, invalidity_date)
     with room.database.unit_of_work(tenant_id) as uow:
         rows = tables.all_authorities(uow)
-        names = {row.id: row.name for row in rows}
-        row = records.find(uow, serial, room.find(rows, authority).id if authority else "")
+        names = rooms.names(rows)
+        row = records.find(uow, serial, records.ids_of(room, rows, authority))
         _check_transition(row, reason)
         releases = reason is RevocationReason.REMOVE_FROM_CRL
         # a hold that becomes a revocation keeps its date: since then the certificate was not good
@@ -46,7 +47,7 @@ def revoke(
         change = Change(since, None if releases else reason, None if releases else invalidity_date, reason.value)
         if not write(uow, row, names.get(row.authority_id, ""), change, now, actor, request_id):
             raise _conflict("its status was changed at the same time")
-        after = records.find(uow, row.serial, row.authority_id)
+        after = records.find(uow, row.serial, (row.authority_id,))
     return records.record(after, names.get(row.authority_id, ""), room.clock.now())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -131,7 +131,7 @@ def _like(fragment: str) -> str:
 def listing(
     reader: Reader,
     wanted: CertificateFilter,
-    authority_id: str,
+    authority_ids: Collection[str],
     after: tuple[datetime, str] | None,
     limit: int,
     now: datetime,
@@ -139,7 +139,6 @@ def listing(
     """Return certificates, newest first, from just after the (created_at, serial) of ``after``."""
     c = certificates.c
     exact = (
-        (c.authority_id, authority_id),
         (c.profile, wanted.profile),
         (c.protocol, wanted.protocol),
         (c.requester, wanted.requester),
@@ -148,6 +147,8 @@ def listing(
     )
     conditions = [c.tenant_id == reader.tenant_id, c.state == CertificateState.ISSUED.value]
     conditions += [column == value for column, value in exact if value]
+    if authority_ids:
+        conditions.append(c.authority_id.in_(sorted(authority_ids)))
     if wanted.status is not None:
         conditions.append(_status_condition(wanted.status, now))
     if wanted.contains:

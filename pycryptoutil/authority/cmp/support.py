@@ -9,8 +9,9 @@ from typing import Final
 from pycryptoutil_protocols import algorithms, der, oids
 from pycryptoutil_protocols.cmp import general
 from pycryptoutil_protocols.cmp.general import CertReqTemplate, CrlStatus
-from pycryptoutil_protocols.cmp.messages import InfoTypeAndValue, PKIFailureInfo, PKIMessage
+from pycryptoutil_protocols.cmp.messages import CaKeyUpdate, InfoTypeAndValue, PKIFailureInfo, PKIMessage
 from pycryptoutil_protocols.crmf.messages import CertTemplate
+from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.names import GeneralNameKind, same_name
 from pycryptoutil_protocols.x509 import Extension, decode_certificate
 
@@ -83,7 +84,7 @@ def answer(question: Question) -> InfoTypeAndValue | None:
 
 
 def _ca_certs(question: Question) -> InfoTypeAndValue:
-    return general.ca_certs(question.authority.chain)
+    return general.ca_certs(question.service.published(question.person.tenant_id, question.person.authority))
 
 
 def _no_encryption_certificate(question: Question) -> InfoTypeAndValue:
@@ -93,11 +94,19 @@ def _no_encryption_certificate(question: Question) -> InfoTypeAndValue:
 
 def _root_update(question: Question) -> InfoTypeAndValue:
     """A root that has not been replaced has no update; one that is not ours cannot be told about."""
-    if question.info.value:
-        old = general.read_certificate(question.info, general.ROOT_CA_CERT)
-        if old not in [one.chain[-1] for one in question.service.authorities(question.person.tenant_id)]:
-            raise orders.refuse(PKIFailureInfo.ADD_INFO_NOT_AVAILABLE, "nothing is known here of this root CA")
-    return general.root_ca_key_update(None)
+    old = general.read_certificate(question.info, general.ROOT_CA_CERT) if question.info.value else None
+    try:
+        found = question.service.root_update(question.person.tenant_id, question.person.authority, old)
+    except Fault as fault:
+        if fault.kind is not FaultKind.NOT_FOUND:
+            raise
+        text = "nothing is known here of this root CA"
+        raise orders.refuse(PKIFailureInfo.ADD_INFO_NOT_AVAILABLE, text) from None
+    if found is None:
+        return general.root_ca_key_update(None)
+    return general.root_ca_key_update(
+        CaKeyUpdate(found.new_with_new, found.new_with_old, found.old_with_new, version=3)
+    )
 
 
 # -- CRLs --------------------------------------------------------------------------------------------------------------

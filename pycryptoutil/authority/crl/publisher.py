@@ -22,6 +22,7 @@ from pycryptoutil.authority.crl import generate, series
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.crl.series import DELTA, FULL, Series
 from pycryptoutil.authority.crl.store import CrlFile, CrlHead, CrlRow, Scope
+from pycryptoutil.authority.keys import offline
 from pycryptoutil.authority.model import AuthorityKind, RevocationEvent
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.room import Room
@@ -137,7 +138,15 @@ class CrlService:
             row = crl_store.newest(reader, authority_id, of.scope)
         if row is not None and (of is not DELTA or self._delta_minutes):
             return CrlDocument(row.head, row.der)
+        self._refuse_offline(tenant_id, authority_id)
         return self.publish(tenant_id, authority_id, "system", of)
+
+    def _refuse_offline(self, tenant_id: str, authority_id: str) -> None:
+        with self._database.read(tenant_id) as reader:
+            row = store.authority_by_id(reader, authority_id)
+        if row is not None and row.offline:
+            detail = f"{row.name} is offline, and no CRL of it was brought in"
+            raise Fault(FaultKind.NOT_FOUND, detail, "there is no CRL of this certificate authority yet")
 
     def head(self, tenant_id: str, authority_id: str) -> CrlHead | None:
         """Return the facts of a CA's current CRL."""
@@ -241,6 +250,8 @@ class CrlService:
             row = store.authority_by_id(reader, authority_id)
         if row is None:
             raise Fault(FaultKind.NOT_FOUND, f"no CA {authority_id}", "there is no such certificate authority")
+        if row.offline:
+            raise offline(row)
         if self._clock.now() >= row.not_after:
             text = "the certificate authority has expired: its last CRL stays"
             raise Fault(FaultKind.CONFLICT, f"{row.name}: {text}", text)
@@ -272,7 +283,7 @@ class CrlService:
     def _due(self, row: AuthorityRow, looked: _Looked) -> list[Series]:
         """Return which series are due, the full one first."""
         now = self._clock.now()
-        if now >= row.not_after:
+        if now >= row.not_after or row.offline:
             return []
         lists = [of for of in looked.wanted if of is not DELTA and self._list_due(row, looked, of, now)]
         if FULL in lists or DELTA not in looked.wanted or not self._delta_due(looked, now):

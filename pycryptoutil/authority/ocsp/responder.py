@@ -138,7 +138,7 @@ class OcspService:
             with self._database.read(tenant_id) as reader:
                 rows = store.all_authorities(reader)
             for row in rows:
-                if row.not_after > self._clock.now():
+                if row.not_after > self._clock.now() and not row.offline:
                     self._renew_one(tenant_id, row)
 
     def _renew_one(self, tenant_id: str, row: store.AuthorityRow) -> None:
@@ -250,6 +250,8 @@ class OcspService:
         left = (row.not_after - self._clock.now()).total_seconds()
         if left <= 0:  # nobody may answer for it any more (RFC 6960 section 2.3: unauthorized)
             raise Fault(FaultKind.EXPIRED, f"the CA {row.name} has expired", "the CA has expired")
+        if row.offline:  # whoever holds its key has given nobody here a responder's certificate: unauthorized
+            raise Fault(FaultKind.FORBIDDEN, f"the CA {row.name} is offline", "the CA has no responder here")
         certificate = decode_certificate(row.certificate)
         issuer = exchange.Issuer.of(certificate.subject, certificate.spki)
         until = self._clock.monotonic() + min(_RELOAD_AFTER, left)

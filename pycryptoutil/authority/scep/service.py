@@ -88,16 +88,12 @@ class ScepService:
         return codec.encode_next_ca((responder.certificate, *found.chain), signer, certificate)
 
     def _next_of(self, place: Place) -> Authority | None:
-        """Return the CA that will take over: active, of the same name, with a key made later that lives longer."""
+        """Return the CA that will take over: of the same name, with a key made later."""
         present = place.authority
         later = [
             one
             for one in self._service.authorities(place.tenant_id)
-            if one.status is AuthorityStatus.ACTIVE
-            and one.id != present.id
-            and one.subject == present.subject
-            and one.created_at > present.created_at
-            and one.not_after > present.not_after
+            if one.id != present.id and (_is_next_generation(one, present) or _takes_over(one, present))
         ]
         return max(later, key=lambda one: one.created_at, default=None)
 
@@ -257,6 +253,18 @@ class ScepService:
         serial = serials.to_hex(body.serial)
         record = self._service.certificate(place.tenant_id, serial, place.authority.name)
         return exchange.success(request, signer, responder.certificate, certificates=(record.der,))
+
+
+def _is_next_generation(one: Authority, present: Authority) -> bool:
+    """Tell whether a rollover has prepared this one, or made it take the present one's place already."""
+    upcoming = one.status in {AuthorityStatus.PREPARED, AuthorityStatus.ACTIVE}
+    return upcoming and one.line == present.line and one.generation > present.generation
+
+
+def _takes_over(one: Authority, present: Authority) -> bool:
+    """Tell the same of a CA that was made by hand."""
+    later = one.created_at > present.created_at and one.not_after > present.not_after
+    return later and one.status is AuthorityStatus.ACTIVE and one.subject == present.subject
 
 
 def _digest(data: bytes) -> str:

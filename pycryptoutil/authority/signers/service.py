@@ -17,7 +17,7 @@ from pycryptoutil.authority.signers import make
 from pycryptoutil.authority.store import AuthorityRow, SignerRow
 from pycryptoutil.crypto.keys import KeyHandle
 from pycryptoutil.crypto.signer import KeySigner
-from pycryptoutil.storage import SYSTEM_TENANT
+from pycryptoutil.storage import SYSTEM_TENANT, Reader
 
 _RELOAD_AFTER: Final = 60.0  # seconds: a successor is taken up at most this late, days before the old one ends
 _MAX_HELD: Final = 1000
@@ -85,7 +85,8 @@ class Signers:
                 rows = store.all_authorities(reader)
             for row in rows:
                 for kind in make.PURPOSES.values():
-                    if kind.name != make.OCSP and (row.id, kind.name) in used and row.not_after > now:
+                    wanted = kind.name != make.OCSP and (row.id, kind.name) in used
+                    if wanted and row.not_after > now and not row.offline:
                         self._renew_one(row, kind)
 
     def _renew_one(self, row: AuthorityRow, kind: make.Purpose) -> None:
@@ -106,6 +107,7 @@ class Signers:
             rows = store.all_authorities(reader)
             ca = self._room.find(rows, authority)
             found = make.trusted(reader, ca.id, kind.name)
+            before = self._earlier(reader, ca, rows, kind)
         now = self._room.clock.now()
         if not any(row.not_before <= now < row.not_after for row in found):
             make.renew(self._room, tenant_id, ca.id, kind)
@@ -116,8 +118,17 @@ class Signers:
             detail = f"CA {ca.name} has no {kind.name} signer"
             raise Fault(FaultKind.UNAVAILABLE, detail, "try again later", retry_after=10)
         issuers = chain(ca, rows)
-        older = tuple(self._open(row, issuers) for row in found if row is not good[0])
-        return self._open(good[0], issuers, older)
+        older = [self._open(row, issuers) for row in found if row is not good[0]]
+        older += [self._open(row, chain(one, rows)) for one, row in before]
+        return self._open(good[0], issuers, tuple(older))
+
+    @staticmethod
+    def _earlier(
+        reader: Reader, ca: AuthorityRow, rows: list[AuthorityRow], kind: make.Purpose
+    ) -> list[tuple[AuthorityRow, SignerRow]]:
+        """Return the signers of the CA's earlier generations: clients may still encrypt to one of them."""
+        line = [one for one in rows if one.first == ca.first and one.generation < ca.generation]
+        return [(one, row) for one in line for row in make.trusted(reader, one.id, kind.name)]
 
     def _open(
         self, row: SignerRow, issuers: tuple[bytes, ...], previous: tuple[ServiceSigner, ...] = ()

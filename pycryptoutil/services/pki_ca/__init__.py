@@ -15,6 +15,7 @@ from pycryptoutil.services.pki_ca.cmp import handlers as cmp_handlers
 from pycryptoutil.services.pki_ca.cmp import routes as cmp_routes
 from pycryptoutil.services.pki_ca.distribution import routes as distribution_routes
 from pycryptoutil.services.pki_ca.est import routes as est_routes
+from pycryptoutil.services.pki_ca.lifecycle import routes as lifecycle_routes
 from pycryptoutil.services.pki_ca.ocsp import routes as ocsp_routes
 from pycryptoutil.services.pki_ca.rest import routes as rest_routes
 from pycryptoutil.services.pki_ca.scep import routes as scep_routes
@@ -34,7 +35,11 @@ SERVICE = ServiceDefinition(
     routes=(
         *rest_routes.ROUTES,
         *certificate_routes.ROUTES,
+<<<<<<< HEAD
         *approval_routes.ROUTES,
+=======
+        *lifecycle_routes.ROUTES,
+>>>>>>> 856d451 (Give CAs new keys: prepared, then issuing, linked to the old ones, which go on answering)
         *ssh_routes.ROUTES,
         *est_routes.ROUTES,
         *ocsp_routes.ROUTES,

@@ -42,9 +42,9 @@ def certificate(context: Context, _request: Request) -> Response:
 
 
 def bundle(context: Context, _request: Request) -> Response:
-    """Answer with the CA's certificate and its issuers' up to the root, as certificates-only CMS."""
-    chain = context.state.authority.public_chain(context.parameters["ca"])
-    return _certificate(cms.encode_certs_only(chain, in_order=False), f"{BUNDLE_TYPE}; smime-type=certs-only")
+    """Answer with the CA's certificate, its issuers' up to the root and the links of a rollover, certificates-only."""
+    found = context.state.authority.public_bundle(context.parameters["ca"])
+    return _certificate(cms.encode_certs_only(found, in_order=False), f"{BUNDLE_TYPE}; smime-type=certs-only")
 
 
 def faults(fault: Fault, request: Request) -> Response:

@@ -26,12 +26,12 @@ _CACERTS_MAX_AGE: Final = 3600
 
 
 def cacerts(context: Context, _request: Request) -> Response:
-    """Every certificate from the label's CA up to the root (RFC 7030 section 4.1)."""
+    """The label's CA up to the root, and the links of a rollover (RFC 7030 section 4.1, 4.1.3)."""
     service = _service(context)
     place = service.resolve_label(None, _label(context))
-    chain = service.authority(place.tenant_id, place.authority).chain
+    found = service.published(place.tenant_id, place.authority)
     cached = ("cache-control", f"max-age={_CACERTS_MAX_AGE}, public, no-transform")
-    return _payload(codec.encode_cacerts(chain), cached)
+    return _payload(codec.encode_cacerts(found), cached)
 
 
 def csr_attributes(context: Context, _request: Request) -> Response:

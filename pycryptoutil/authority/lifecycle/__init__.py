@@ -1,0 +1,1 @@
+"""What becomes of a CA in its life: new keys, links between them, ceremonies, import, backup, cross-certificates."""

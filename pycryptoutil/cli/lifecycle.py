@@ -1,0 +1,69 @@
+"""``ca``: what becomes of a CA in its life, over the REST API of a running pki-ca."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from pycryptoutil.cli.client import Administrator, administrator_options
+
+SERVICE: Final = "pki-ca"
+_ROLLOVER_COLUMNS: Final = ("state", "old", "new", "algorithm", "not_after", "created_at", "activated_at", "ended_at")
+
+
+def _path(*parts: str) -> str:
+    from urllib.parse import quote
+
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+# -- rollover ----------------------------------------------------------------------------------------------------------
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--step",
+    type=click.Choice(("prepare", "activate", "retire", "cancel", "show")),
+    default="prepare",
+    show_default=True,
+    help="prepare: make and publish the next key; activate: let it issue; retire: publish the old one no more.",
+)
+@click.option("--key-algorithm", help="Of the new key; by default the old one's. Only with prepare.")
+@click.option("--days", type=click.IntRange(1, 10958), help="Life of the new certificate. Only with prepare.")
+@administrator_options
+def rollover(administrator: Administrator, name: str, step: str, key_algorithm: str | None, days: int | None) -> None:
+    """Give a CA a new key, step by step: prepare, then activate, then retire."""
+    if step != "prepare" and (key_algorithm or days):
+        raise click.UsageError("--key-algorithm and --days belong to --step prepare")
+    client, path = administrator.client(SERVICE), _path("certificate-authorities", name, "rollover")
+    if step == "show":
+        administrator.show_table([_row(one) for one in client.pages(path)], _ROLLOVER_COLUMNS)
+        return
+    if step == "prepare":
+        done = client.post(path, {"key_algorithm": key_algorithm, "validity_days": days})
+    else:
+        done = client.post(f"{path}/{step}")
+    old, new = done["old"], done["new"]
+    told = {
+        "prepare": f"{new['name']} is published as the next key of {old['name']}, and does not issue yet",
+        "activate": f"{new['name']} issues with its new key; the old one is {old['name']}",
+        "retire": f"{old['name']} is not published any more, and goes on answering for what it has issued",
+        "cancel": f"{new['name']} is given up",
+    }[step]
+    administrator.done(told, done)
+
+
+def _row(one: dict[str, Any]) -> dict[str, Any]:
+    new = one["new"]
+    return {
+        **{name: one[name] for name in ("state", "created_at", "activated_at", "ended_at")},
+        "old": one["old"]["name"],
+        "new": new["name"],
+        "algorithm": new["key_algorithm"],
+        "not_after": new["not_after"],
+    }
+
+
+COMMANDS: Final = (rollover,)
