@@ -16,14 +16,10 @@ from pycryptoutil.authority.certificates import revoke as revocation
 from pycryptoutil.authority.certificates import store as certificate_store
 from pycryptoutil.authority.certificates.bulk import BulkOrder, BulkResult
 from pycryptoutil.authority.credentials import service as credentials
-<<<<<<< HEAD
 from pycryptoutil.authority.enrolment import Approval, ApprovalFilter, ApprovalPage, Enrolment
 from pycryptoutil.authority.enrolment.service import Enrolments
-from pycryptoutil.authority.keys import CaKeys
-=======
 from pycryptoutil.authority.keys import CaKeys, offline
 from pycryptoutil.authority.lifecycle import publication
->>>>>>> 856d451 (Give CAs new keys: prepared, then issuing, linked to the old ones, which go on answering)
 from pycryptoutil.authority.model import (
     Authority,
     AuthorityOrder,
@@ -64,11 +60,8 @@ from pycryptoutil.storage.audit import AuditEvent
 
 _MAX_LABEL: Final = 200
 _UNFINISHED_AFTER: Final = timedelta(hours=1)
-<<<<<<< HEAD
 _FORGOTTEN_AFTER: Final = timedelta(days=7)  # transactions that have run out and whose protocol is not offered any more
-=======
 _SWITCHED: Final = frozenset({AuthorityStatus.ACTIVE, AuthorityStatus.DISABLED})
->>>>>>> 856d451 (Give CAs new keys: prepared, then issuing, linked to the old ones, which go on answering)
 _FIXED_PROFILES: Final = frozenset({"root-ca", "intermediate-ca", "ocsp-responder"})
 
 

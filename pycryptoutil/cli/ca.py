@@ -12,11 +12,8 @@ from pycryptoutil.cli.approvals import approvals
 from pycryptoutil.cli.client import Administrator, administrator_options
 from pycryptoutil.cli.cmc import cmc
 from pycryptoutil.cli.exits import CommandError
-<<<<<<< HEAD
+from pycryptoutil.cli.lifecycle import COMMANDS as LIFECYCLE
 from pycryptoutil.cli.revoking import COMMANDS, TIME, rfc3339
-=======
-from pycryptoutil.cli.lifecycle import COMMANDS
->>>>>>> 856d451 (Give CAs new keys: prepared, then issuing, linked to the old ones, which go on answering)
 from pycryptoutil.cli.scep import scep
 from pycryptoutil.cli.timestamp import timestamp
 
@@ -46,13 +43,8 @@ ca.add_command(approvals)
 ca.add_command(timestamp)
 ca.add_command(scep)
 ca.add_command(cmc)
-<<<<<<< HEAD
-for _command in COMMANDS:
+for _command in (*COMMANDS, *LIFECYCLE):
     ca.add_command(_command)
-=======
-for command in COMMANDS:
-    ca.add_command(command)
->>>>>>> 856d451 (Give CAs new keys: prepared, then issuing, linked to the old ones, which go on answering)
 
 
 # -- certificate authorities -------------------------------------------------------------------------------------------

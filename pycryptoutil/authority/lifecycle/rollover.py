@@ -189,9 +189,7 @@ def _certify(
     if not order.validity:  # as long as the old one, where the profile has not become stricter since
         seconds = int(min(max(seconds, limits.minimum.total_seconds()), limits.maximum.total_seconds()))
     internal.certify(i, uow, seconds)
-    return replace(
-        row, parent_id=parent_id, certificate=i.der, not_before=i.not_before, not_after=i.not_after
-    )
+    return replace(row, parent_id=parent_id, certificate=i.der, not_before=i.not_before, not_after=i.not_after)
 
 
 def _profile(reader: Reader, old: AuthorityRow) -> Profile:

@@ -35,11 +35,8 @@ SERVICE = ServiceDefinition(
     routes=(
         *rest_routes.ROUTES,
         *certificate_routes.ROUTES,
-<<<<<<< HEAD
         *approval_routes.ROUTES,
-=======
         *lifecycle_routes.ROUTES,
->>>>>>> 856d451 (Give CAs new keys: prepared, then issuing, linked to the old ones, which go on answering)
         *ssh_routes.ROUTES,
         *est_routes.ROUTES,
         *ocsp_routes.ROUTES,

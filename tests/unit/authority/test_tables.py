@@ -11,11 +11,8 @@ from sqlalchemy import text
 
 from pycryptoutil.authority.acme.store.tables import TABLES as ACME_TABLES
 from pycryptoutil.authority.crl import store as crl_store
-<<<<<<< HEAD
 from pycryptoutil.authority.enrolment import store as enrolment_store
-=======
 from pycryptoutil.authority.lifecycle import store as lifecycle_store
->>>>>>> 856d451 (Give CAs new keys: prepared, then issuing, linked to the old ones, which go on answering)
 from pycryptoutil.authority.ssh import store as ssh_store
 from pycryptoutil.authority.statistics import store as statistics_store
 from pycryptoutil.authority.store import SEALED_COLUMNS, metadata
@@ -26,7 +23,6 @@ from tests.support.databases import Databases
 
 PACKAGES = ("pycryptoutil.authority",)
 # tables that other stores add
-<<<<<<< HEAD
 ROOMS = (
     crl_store.scopes,
     ssh_store.ssh_certificates,
@@ -36,11 +32,10 @@ ROOMS = (
     transaction_store.transactions,
     statistics_store.issued_days,
     statistics_store.counted,
+    lifecycle_store.rollovers,
+    lifecycle_store.links,
     *ACME_TABLES,
 )
-=======
-ROOMS = (crl_store.scopes, ssh_store.ssh_certificates, timestamp_store.timestamp_order, lifecycle_store.rollovers, lifecycle_store.links, *ACME_TABLES)
->>>>>>> 856d451 (Give CAs new keys: prepared, then issuing, linked to the old ones, which go on answering)
 
 
 def test_the_migrations_make_what_the_stores_use(
