@@ -18,6 +18,7 @@ CaAlgorithm = Literal[
     "ML-DSA-65",
     "ML-DSA-87",
 ]
+GeneratedAlgorithm = Literal[CaAlgorithm, "ML-KEM-512", "ML-KEM-768", "ML-KEM-1024"]
 Days = Annotated[int, Field(ge=1, le=36525)]
 
 

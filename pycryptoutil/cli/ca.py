@@ -24,6 +24,9 @@ _CREDENTIAL_COLUMNS: Final = ("id", "username", "profile", "authority", "uses", 
 _CRL_COLUMNS: Final = ("authority", "number", "this_update", "next_update", "entries", "url")
 
 
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
 def _path(*parts: str) -> str:
     from urllib.parse import quote
 
@@ -291,20 +294,35 @@ def certificate_pem(administrator: Administrator, serial: str, whole: bool) -> N
 
 
 @ca.command()
-@click.option(
-    "--csr", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="PKCS#10, PEM or DER."
-)
+@click.option("--csr", type=_FILE, help="PKCS#10, PEM or DER.")
+@click.option("--public-key", type=_FILE, help="In place of a request: a key that cannot sign one, as ML-KEM.")
 @click.option("--profile", required=True)
 @click.option("--authority")
+@click.option("--subject", help="RFC 4514; replaces the request's.")
+@click.option("--san", "sans", multiple=True, help="Such as dns:a.example.com; replace the request's. Repeatable.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write certificate and chain there.")
 @administrator_options
-def issue(administrator: Administrator, csr: Path, profile: str, authority: str | None, out: Path | None) -> None:
-    """Issue a certificate for a request."""
-    import base64
-
-    raw = csr.read_bytes()
-    text = raw.decode() if raw.lstrip().startswith(b"-----BEGIN") else base64.b64encode(raw).decode()
-    body = {"csr": text, "profile": profile, "authority": authority}
+def issue(
+    administrator: Administrator,
+    csr: Path | None,
+    public_key: Path | None,
+    profile: str,
+    authority: str | None,
+    subject: str | None,
+    sans: tuple[str, ...],
+    out: Path | None,
+) -> None:
+    """Issue a certificate for a request, or for a key that cannot sign one."""
+    if (csr is None) == (public_key is None):
+        raise click.UsageError("give one of --csr and --public-key")
+    body = {
+        "csr": _text(csr) if csr is not None else None,
+        "public_key": _text(public_key) if public_key is not None else None,
+        "profile": profile,
+        "authority": authority,
+        "subject": subject,
+        "sans": sans,
+    }
     made = administrator.client(SERVICE).post("/certificates", body)
     whole = made["certificate"] + "".join(made["chain"][:-1])
     if out is not None:
@@ -315,6 +333,13 @@ def issue(administrator: Administrator, csr: Path, profile: str, authority: str 
         click.echo(whole, nl=False)
     else:
         administrator.show(_without(made, "certificate", "chain", "private_key"))
+
+
+def _text(path: Path) -> str:
+    import base64
+
+    raw = path.read_bytes()
+    return raw.decode() if raw.lstrip().startswith(b"-----BEGIN") else base64.b64encode(raw).decode()
 
 
 # -- CRLs --------------------------------------------------------------------------------------------------------------

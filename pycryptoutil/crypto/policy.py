@@ -136,6 +136,11 @@ def key_algorithm(name: str) -> KeyAlgorithm:
         raise _refused(f"key algorithm {name[:40]!r}") from None
 
 
+def only_agrees(name: str) -> bool:
+    """Tell whether keys of this algorithm agree or decapsulate, and can sign nothing."""
+    return name in _AGREES or name == "X448"
+
+
 def own_key_algorithm(name: str) -> KeyAlgorithm | AgreementAlgorithm:
     """Return the algorithm of that name, of signing keys or of others that the core holds; Fault(BAD_ALGORITHM)."""
     try:

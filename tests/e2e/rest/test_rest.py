@@ -8,7 +8,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from pycryptoutil_protocols.pem import decode_pem
+from pycryptoutil_protocols.x509 import decode_certificate
 
+from pycryptoutil.crypto.keys import generate, load_pkcs8
 from pycryptoutil.crypto.x509 import pem
 from pycryptoutil.services.pki_ca.certificates import routes as certificate_routes
 from pycryptoutil.services.pki_ca.rest import routes as rest_routes
@@ -335,3 +338,44 @@ def test_revocation_by_key_and_by_requester(door: Door) -> None:
         assert door.admin.post(f"/certificates/revoke-by-{path}", body).status in {400, 422}, body
     assert door.admin.post("/certificates/revoke-by-key", {"serial": "00ff"}).status == 404
     assert door.admin.post("/certificates/revoke-by-requester", {"requester": "system"}).status == 403
+
+
+@pytest.mark.parametrize("algorithm", ["ML-KEM-512", "ML-KEM-768", "ML-KEM-1024"])
+def test_keys_that_cannot_sign_a_request(door: Door, algorithm: str) -> None:
+    key = generate(algorithm)
+    spki = pem(key.public_spki, "PUBLIC KEY")
+    body = {"profile": "smime-encryption", "sans": ["email:a@example.test"]}
+    made = door.admin.post("/certificates", {**body, "public_key": spki}, headers={"Idempotency-Key": "k"})
+    assert made.status == 201, made.text
+    found = decode_certificate(load(made.json["certificate"]).public_bytes(Encoding.DER))
+    assert found.spki == key.public_spki
+    usage = load(made.json["certificate"]).extensions.get_extension_for_class(x509.KeyUsage)
+    assert usage.critical
+    assert usage.value.key_encipherment
+    assert not usage.value.digital_signature, "RFC 9935 section 5: keyEncipherment alone"
+    again = door.admin.post("/certificates", {**body, "public_key": spki}, headers={"Idempotency-Key": "k"})
+    assert (again.status, again.json["serial"]) == (200, made.json["serial"])
+    generated = door.admin.post("/certificates", {**body, "generate_key": True, "key_algorithm": algorithm})
+    assert generated.status == 201, generated.text
+    own = load_pkcs8(decode_pem(generated.json["private_key"].encode(), 8192))
+    assert decode_certificate(load(generated.json["certificate"]).public_bytes(Encoding.DER)).spki == own.public_spki
+
+
+def test_public_keys_that_are_refused(door: Door) -> None:
+    """A key that can sign proves itself; what is no key, or has no names, or no profile, is told so."""
+    body = {"profile": "smime-encryption", "sans": ["email:a@example.test"]}
+    kem = pem(generate("ML-KEM-768").public_spki, "PUBLIC KEY")
+    signs = pem(generate("ML-DSA-65").public_spki, "PUBLIC KEY")
+    refused = door.admin.post("/certificates", {**body, "public_key": signs})
+    assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "#/public_key"), refused.text
+    for wrong, status in (
+        ({**body, "public_key": "x"}, 400),
+        ({**body, "public_key": kem, "generate_key": True}, 422),
+        ({**body, "public_key": kem, "csr": "x"}, 422),
+        ({"profile": "smime-encryption", "public_key": kem}, 403),
+        ({"profile": "tls-server", "sans": ["dns:a.example.com"], "public_key": kem}, 403),
+        ({**body, "public_key": kem.replace("M", "N")}, 400),
+        ({**body, "public_key": "A" * 20_000}, 422),
+    ):
+        answer = door.admin.post("/certificates", wrong)
+        assert answer.status == status, (wrong, answer.text)

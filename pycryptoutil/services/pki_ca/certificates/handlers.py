@@ -20,6 +20,7 @@ from pycryptoutil.authority import (
     RevocationReason,
 )
 from pycryptoutil.authority.enrolment import Enrolment, EnrolmentState
+from pycryptoutil.crypto import policy
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.service.definition import Context
@@ -41,19 +42,21 @@ _MAX_KEY: Final = 16 * 1024
 
 
 def issue_certificate(context: Context, request: Request) -> Response:
-    """Issue for a CSR's key, or for one made here."""
+    """Issue for a CSR's key, for one made here, or for one that cannot sign."""
     body: models.CertificateBody = context.body
-    if (body.csr is None) != body.generate_key or (body.key_algorithm is not None and not body.generate_key):
-        text = "give either csr, or generate_key with or without key_algorithm"
+    ways = (body.csr is not None, body.generate_key, body.public_key is not None)
+    if sum(ways) != 1 or (body.key_algorithm is not None and not body.generate_key):
+        text = "give one of csr, generate_key with or without key_algorithm, and public_key"
         raise Fault(FaultKind.INVALID, text, text, pointer="#/csr")
     repeat = request.headers.get("idempotency-key")
     if len(repeat) > _MAX_IDEMPOTENCY_KEY or (repeat and body.generate_key):
-        text = f"Idempotency-Key has at most {_MAX_IDEMPOTENCY_KEY} characters, and goes with a CSR only"
+        text = f"Idempotency-Key has at most {_MAX_IDEMPOTENCY_KEY} characters, and goes with no generated key"
         raise Fault(FaultKind.INVALID, text, text)
     order = IssueOrder(
         authority=body.authority or "",
         profile=body.profile or "",
         csr=pem.decode_body(body.csr.encode(), MAX_CSR, _CSR_LABELS) if body.csr is not None else None,
+        spki=_key_that_cannot_sign(body.public_key) if body.public_key is not None else None,
         subject=body.subject,
         sans=body.sans,
         not_before=body.not_before,
@@ -83,6 +86,19 @@ def issue_certificate(context: Context, request: Request) -> Response:
         private_key=to_pem(key.export_pkcs8(), "PRIVATE KEY") if key is not None else None,
     )
     return json_response(view, 200 if issued.repeated else 201)
+
+
+def _key_that_cannot_sign(text: str) -> bytes:
+    """Return a SubjectPublicKeyInfo for which there can be no CSR; Fault(INVALID) for any other."""
+    key = _public_key(text)
+    if not policy.only_agrees(key_info(key).algorithm):
+        why = "a key that can sign proves itself by a CSR"
+        raise Fault(FaultKind.INVALID, why, why, pointer="#/public_key")
+    return key
+
+
+def _public_key(text: str) -> bytes:
+    return pem.decode_body(text.encode(), _MAX_KEY, ("PUBLIC KEY",))
 
 
 def _waiting(context: Context, answer: Enrolment) -> Response:
@@ -193,7 +209,7 @@ def _key(context: Context, body: models.RevokeKeyBody) -> str:
         found = authority_of(context).certificate(context.tenant_id, body.serial, body.authority or "")
         return found.spki_sha256
     if body.public_key is not None:
-        key = pem.decode_body(body.public_key.encode(), _MAX_KEY, ("PUBLIC KEY",))
+        key = _public_key(body.public_key)
         key_info(key)
         return hashlib.sha256(key).hexdigest()
     return (body.spki_sha256 or "").lower()

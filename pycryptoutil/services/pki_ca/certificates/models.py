@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from pycryptoutil.authority.certificates.bulk import MAX_AT_ONCE
-from pycryptoutil.authority.settings import CaAlgorithm
+from pycryptoutil.authority.settings import GeneratedAlgorithm
 from pycryptoutil.http.paging import MAX_CURSOR, JsonModel, PageQuery
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
@@ -27,13 +27,24 @@ Reason = Literal[
 
 
 class CertificateBody(JsonModel):
-    """A certificate to issue: for the key of ``csr``, or for one that ``generate_key`` makes."""
+    """A certificate to issue: for the key of ``csr``, for one that ``generate_key`` makes, or for ``public_key``."""
 
     authority: Name | None = None
     profile: Name | None = None
     csr: Annotated[str, Field(max_length=128 * 1024, description="PKCS#10, PEM or base64 DER")] | None = None
     generate_key: bool = False
-    key_algorithm: CaAlgorithm | None = None
+    key_algorithm: GeneratedAlgorithm | None = None
+    public_key: (
+        Annotated[
+            str,
+            Field(
+                max_length=16 * 1024,
+                description="SubjectPublicKeyInfo, PEM or base64 DER, of a key that cannot sign a CSR, as ML-KEM; "
+                "the caller vouches for who holds it",
+            ),
+        ]
+        | None
+    ) = None
     subject: Annotated[str, Field(max_length=1000, description="RFC 4514; replaces the CSR's")] | None = None
     sans: Annotated[tuple[San, ...], Field(max_length=1000, description="replace the CSR's")] = ()
     not_before: AwareDatetime | None = None
