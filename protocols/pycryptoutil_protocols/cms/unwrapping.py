@@ -10,6 +10,7 @@ import hmac
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec, mlkem, rsa, x448, x25519
 from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
@@ -63,6 +64,10 @@ def unwrap_with(key: Decryptor, *, allow_pkcs1: bool = False, rejection_secret: 
     return unwrap
 
 
+# what is no fault of the ciphertext, so that telling it tells nothing of it
+_NOT_THE_MESSAGE: Final = frozenset({FaultKind.BAD_ALGORITHM, FaultKind.UNAVAILABLE})
+
+
 def _transported(key: Decryptor, recipient: RecipientInfo, rejection_secret: bytes) -> bytes:
     oid, parameters = split_algorithm(der.read(recipient.algorithm))
     if oid == oids.RSAES_OAEP:
@@ -70,7 +75,7 @@ def _transported(key: Decryptor, recipient: RecipientInfo, rejection_secret: byt
         try:
             return key.rsa_decrypt(padding, recipient.encrypted_key)
         except Fault as fault:
-            if fault.kind is FaultKind.BAD_ALGORITHM:
+            if fault.kind in _NOT_THE_MESSAGE:
                 raise
             raise cannot_decrypt(f"RSA decryption: {fault.detail}") from None
     if oid != oids.RSA_ENCRYPTION or not rejection_secret:
@@ -80,7 +85,7 @@ def _transported(key: Decryptor, recipient: RecipientInfo, rejection_secret: byt
     try:
         found = key.rsa_decrypt("pkcs1", recipient.encrypted_key)
     except Fault as fault:
-        if fault.kind is FaultKind.BAD_ALGORITHM:
+        if fault.kind in _NOT_THE_MESSAGE:
             raise
         found = b""
     return found if len(found) == size else substitute
