@@ -50,6 +50,7 @@ from pycryptoutil.authority.signers import ServiceSigner, Signers, make
 from pycryptoutil.authority.statistics import Statistics
 from pycryptoutil.authority.transactions import Transactions
 from pycryptoutil.authority.transactions import store as transaction_store
+from pycryptoutil.authority.vault import KeyVault
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
 from pycryptoutil.crypto.keys import PrivateKey, generate
@@ -78,7 +79,8 @@ class CertificateAuthorityService:
         instance: int = 0,
         default_tenant_id: str = "",
     ) -> None:
-        self._room = Room(database, barrier, clock, urls, settings, instance, CaKeys(barrier))
+        vault = KeyVault(barrier, settings.hsm.open(clock), frozenset(settings.hsm.keys))
+        self._room = Room(database, barrier, clock, urls, settings, instance, CaKeys(barrier, vault))
         self._default_tenant_id = default_tenant_id
         self.signers = Signers(self._room)
         self.enrolments = Enrolments(self._room)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from pycryptoutil.clock import Clock
+from pycryptoutil.crypto.pkcs11 import Token, TokenConfig
 
 CaAlgorithm = Literal[
     "RSA-2048",
@@ -20,6 +23,39 @@ CaAlgorithm = Literal[
 ]
 GeneratedAlgorithm = Literal[CaAlgorithm, "ML-KEM-512", "ML-KEM-768", "ML-KEM-1024"]
 Days = Annotated[int, Field(ge=1, le=36525)]
+
+
+KeyUse = Literal["root", "issuing", "ocsp", "scep", "cmp", "cmc", "timestamp"]
+
+
+class HsmSettings(BaseModel):
+    """The PKCS#11 token that new keys are made in; without ``module``, there is none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    module: str = ""  # the library's absolute path
+    token: str = Field(default="", max_length=32)  # its label
+    pin: SecretStr = SecretStr("")
+    keys: tuple[KeyUse, ...] = ("root", "issuing", "ocsp", "scep", "cmp", "cmc", "timestamp")
+    sessions: Annotated[int, Field(ge=1, le=256)] = 8  # open at once, in each process
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if not self.module:
+            if self.token or self.pin.get_secret_value():
+                raise ValueError("token and pin need module, the PKCS#11 library")
+            return self
+        if not self.module.startswith("/"):
+            raise ValueError("module must be an absolute path")
+        if not self.token or not self.pin.get_secret_value():
+            raise ValueError("module needs token, a label, and pin")
+        return self
+
+    def open(self, clock: Clock) -> Token | None:
+        """Return a handle to the token; nothing is loaded before it is used."""
+        if not self.module:
+            return None
+        return Token(TokenConfig(self.module, self.token, self.pin.get_secret_value(), self.sessions), clock)
 
 
 class AuthoritySettings(BaseModel):
@@ -62,6 +98,21 @@ class AuthoritySettings(BaseModel):
     max_waiting_requests: Annotated[int, Field(ge=1, le=10_000)] = 100  # for approval, of one requester
     max_open_transactions: Annotated[int, Field(ge=1, le=10_000)] = 100  # of one client in SCEP, CMP or CMC
     idempotency_hours: Annotated[int, Field(ge=1, le=168)] = 24
+    hsm: HsmSettings = Field(default_factory=HsmSettings)
+
+    @model_validator(mode="after")
+    def _in_software(self) -> Self:
+        chosen = {
+            "root": self.root_algorithm,
+            "issuing": self.issuing_algorithm,
+            "ocsp": self.ocsp_signer_algorithm,
+            "cmp": self.signer_algorithm,
+            "cmc": self.signer_algorithm,
+        }
+        for use in self.hsm.keys if self.hsm.module else ():
+            if (algorithm := chosen.get(use, "")).startswith("ML-DSA"):
+                raise ValueError(f"hsm.keys: {algorithm} keys ({use}) cannot be in a token; take {use} out of the list")
+        return self
 
     @model_validator(mode="after")
     def _shards_or_deltas(self) -> Self:

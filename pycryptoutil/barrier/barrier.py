@@ -298,13 +298,18 @@ class Barrier:
         """Return the pepper of a version of the hash registries."""
         return self._static(b"pepper:" + version.encode())
 
+    @staticmethod
+    def holds_key(sealed: bytes) -> bool:
+        """Tell whether a value is a private key that :meth:`seal_key` sealed."""
+        return sealed[:1] == bytes([_PRIVATE_KEY])
+
     def is_current(self, sealed: bytes) -> bool:
         """Tell whether a value is under the content key in use."""
         return sealed[1:_HEADER] == self._open_ring().content_id
 
     def again(self, sealed: bytes, aad: bytes) -> bytes:
         """Seal a value under the content key in use; a key stays inside the core."""
-        if sealed[:1] == bytes([_PRIVATE_KEY]):
+        if self.holds_key(sealed):
             return self.seal_key(self.open_key(sealed, aad), aad)
         if sealed[:1] == bytes([_SYMMETRIC_KEY]):
             return self.seal_symmetric(self.open_symmetric(sealed, aad), aad)

@@ -12,6 +12,7 @@ from pycryptoutil.cli.approvals import approvals
 from pycryptoutil.cli.client import Administrator, administrator_options
 from pycryptoutil.cli.cmc import cmc
 from pycryptoutil.cli.exits import CommandError
+from pycryptoutil.cli.hsm import hsm
 from pycryptoutil.cli.lifecycle import COMMANDS as LIFECYCLE
 from pycryptoutil.cli.revoking import COMMANDS, TIME, rfc3339
 from pycryptoutil.cli.scep import scep
@@ -46,6 +47,7 @@ ca.add_command(approvals)
 ca.add_command(timestamp)
 ca.add_command(scep)
 ca.add_command(cmc)
+ca.add_command(hsm)
 for _command in (*COMMANDS, *LIFECYCLE):
     ca.add_command(_command)
 

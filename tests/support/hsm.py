@@ -77,13 +77,17 @@ class SoftHsm:
         return Token(TokenConfig(self.library, label, pin, sessions), SystemClock())
 
     @contextmanager
-    def away(self) -> Iterator[None]:
-        """Take every token out, and put it back."""
+    def away(self, *, store: bool = True) -> Iterator[None]:
+        """Take every token out, with the whole store or from it, and put them back."""
         elsewhere = self.folder / "away"
         self.tokens.rename(elsewhere)
+        if not store:
+            self.tokens.mkdir()
         try:
             yield
         finally:
+            if not store:
+                self.tokens.rmdir()
             elsewhere.rename(self.tokens)
 
 

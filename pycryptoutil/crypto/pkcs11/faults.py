@@ -61,9 +61,12 @@ def pin_trouble(error: Exception) -> str:
     return _PIN.get(type(error).__name__, "")
 
 
-def unavailable(detail: str) -> Fault:
-    """Return the fault of a token that does not do its work now; ``detail`` is for operators."""
-    return Fault(FaultKind.UNAVAILABLE, f"HSM: {detail}", "the key store is unavailable", retry_after=RETRY_AFTER)
+class TokenFault(Fault):
+    """A token does not do its work now. ``detail`` is for operators."""
+
+    def __init__(self, detail: str) -> None:
+        public = "the key store is unavailable"
+        super().__init__(FaultKind.UNAVAILABLE, f"HSM: {detail}", public, retry_after=RETRY_AFTER)
 
 
 def failed(what: str, error: Exception) -> Fault:
@@ -72,4 +75,4 @@ def failed(what: str, error: Exception) -> Fault:
     reason = f"{what}: {name}" + (f" ({error})" if str(error) else "")
     if name in _CANNOT:
         return Fault(FaultKind.BAD_ALGORITHM, f"HSM: {reason}", "the key store does not support this algorithm")
-    return unavailable(reason)
+    return TokenFault(reason)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pycryptoutil_protocols.faults import Fault
 
 from pycryptoutil.clock import Clock
-from pycryptoutil.crypto.pkcs11.faults import unavailable
+from pycryptoutil.crypto.pkcs11.faults import TokenFault
 
 if TYPE_CHECKING:
     from pkcs11._pkcs11 import lib as Library  # noqa: N812  a class
@@ -88,7 +88,7 @@ class Module:
         while self._stale or self._library is None or (self._exclusive and self._users):
             if self._users:
                 if not self._condition.wait(_PATIENCE):
-                    raise unavailable(f"{self.path}: calls into the library do not come back")
+                    raise TokenFault(f"{self.path}: calls into the library do not come back")
                 continue
             self._start()
         return self._library
@@ -96,7 +96,7 @@ class Module:
     def _start(self) -> None:
         now = self._clock.monotonic()
         if self._failure is not None and now < self._failure[0]:
-            raise unavailable(self._failure[1])
+            raise TokenFault(self._failure[1])
         try:
             self._library = self._load()
             self._restart()
@@ -113,11 +113,11 @@ class Module:
         try:
             import pkcs11
         except ImportError:
-            raise unavailable("the Python package python-pkcs11 is not installed (the extra hsm)") from None
+            raise TokenFault("the Python package python-pkcs11 is not installed (the extra hsm)") from None
         try:
             return pkcs11.lib(self.path)
         except (pkcs11.PKCS11Error, OSError) as error:
-            raise unavailable(f"{self.path} cannot be loaded: {error or type(error).__name__}") from None
+            raise TokenFault(f"{self.path} cannot be loaded: {error or type(error).__name__}") from None
 
     def _restart(self) -> None:
         """Finalise and initialise, for several threads where the library can."""
@@ -129,7 +129,7 @@ class Module:
             self._exclusive = True
             result = functions.C_Initialize(None)
         if result not in {_OK, _ALREADY}:
-            raise unavailable(f"{self.path} does not start: CKR 0x{result:x}")
+            raise TokenFault(f"{self.path} does not start: CKR 0x{result:x}")
 
 
 _modules: dict[str, Module] = {}

@@ -11,7 +11,7 @@ from pycryptoutil_protocols import der
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.crypto import policy
-from pycryptoutil.crypto.pkcs11.faults import RETRY_AFTER
+from pycryptoutil.crypto.pkcs11.faults import TokenFault
 from pycryptoutil.crypto.pkcs11.key import KeyReference
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _MAX_LABEL: Final = 64
 _MAX_LISTED: Final = 10_000
 
 
-class MissingKey(Fault):
+class MissingKey(TokenFault):
     """The token has no such key, or is not there at all."""
 
 
@@ -65,8 +65,7 @@ def generate(session: pkcs11.Session, token: str, algorithm: str, label: str, *,
         public, private = domain.generate_keypair(**given)
     if private[Attribute.EXTRACTABLE] or not private[Attribute.SENSITIVE]:
         destroy(session, identifier)
-        text = f"the token {token!r} makes keys that can be taken out of it"
-        raise Fault(FaultKind.UNAVAILABLE, f"HSM: {text}", "the key store is unavailable")
+        raise TokenFault(f"the token {token!r} makes keys that can be taken out of it")
     return KeyReference(token, identifier, label, algorithm, _spki(algorithm, public))
 
 
@@ -76,8 +75,7 @@ def find(session: pkcs11.Session, reference: KeyReference) -> pkcs11.PrivateKey:
 
     found = list(session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.ID: reference.id}))
     if not found:
-        detail = f"HSM: the token {reference.token!r} has no key {reference.id.hex()} ({reference.label})"
-        raise MissingKey(FaultKind.UNAVAILABLE, detail, "the key store is unavailable", retry_after=RETRY_AFTER)
+        raise MissingKey(f"the token {reference.token!r} has no key {reference.id.hex()} ({reference.label})")
     if len(found) > 1:
         detail = f"HSM: the token {reference.token!r} has {len(found)} keys {reference.id.hex()}"
         raise Fault(FaultKind.INTERNAL, detail)

@@ -11,7 +11,7 @@ from pycryptoutil_protocols.faults import Fault
 
 from pycryptoutil.clock import Clock
 from pycryptoutil.crypto.pkcs11 import faults, objects
-from pycryptoutil.crypto.pkcs11.faults import unavailable
+from pycryptoutil.crypto.pkcs11.faults import TokenFault
 from pycryptoutil.crypto.pkcs11.key import KeyReference, TokenKey
 from pycryptoutil.crypto.pkcs11.module import Module, module
 
@@ -97,7 +97,7 @@ class Token:
     def key(self, reference: KeyReference) -> TokenKey:
         """Return a handle; whether the key is there is seen when it is used."""
         if reference.token != self.label:
-            raise unavailable(f"the key is in the token {reference.token!r}, and {self.label!r} is configured")
+            raise TokenFault(f"the key is in the token {reference.token!r}, and {self.label!r} is configured")
         return TokenKey(self, reference)
 
     def destroy(self, reference: KeyReference) -> None:
@@ -193,7 +193,7 @@ class Token:
         if isinstance(error, pkcs11.PKCS11Error):
             where = f"token {self.label!r}: {what}"
             if lost:
-                raise unavailable(f"{where}: {type(error).__name__}") from None
+                raise TokenFault(f"{where}: {type(error).__name__}") from None
             raise faults.failed(where, error) from None
         raise error
 
@@ -228,11 +228,11 @@ class Token:
                             self._condition.wait(_PATIENCE)
                             continue
                         self._module.lost(epoch)
-                        raise unavailable(f"token {self.label!r}: no session: {type(error).__name__}") from None
+                        raise TokenFault(f"token {self.label!r}: no session: {type(error).__name__}") from None
                     self._open += 1
                     return opened
                 if not self._condition.wait(_PATIENCE):
-                    raise unavailable(f"token {self.label!r}: every session is busy")
+                    raise TokenFault(f"token {self.label!r}: every session is busy")
             return self._idle.pop()
 
     def _give_back(self, held: _Session, *, keep: bool) -> None:
@@ -253,16 +253,16 @@ class Token:
 
     def _opened(self) -> pkcs11.Token:
         if self._token is None:
-            raise unavailable(f"token {self.label!r} is not open")
+            raise TokenFault(f"token {self.label!r} is not open")
         return self._token
 
     def _enter(self, library: Library, epoch: int) -> None:
         """Find the token and log in, at most once a second."""
         now = self._clock.monotonic()
         if self._refused:
-            raise unavailable(self._refused)
+            raise TokenFault(self._refused)
         if self._failure is not None and now < self._failure[0]:
-            raise unavailable(self._failure[1])
+            raise TokenFault(self._failure[1])
         try:
             self._token = self._find(library)
             self._login = self._log_in(self._token)
@@ -275,9 +275,9 @@ class Token:
     def _find(self, library: Library) -> pkcs11.Token:
         found = [token for token in list_opened(library) if token.label == self.label]
         if not found:
-            raise unavailable(f"there is no token {self.label!r} in {self._config.module}")
+            raise TokenFault(f"there is no token {self.label!r} in {self._config.module}")
         if len(found) > 1:
-            raise unavailable(f"there are {len(found)} tokens {self.label!r} in {self._config.module}")
+            raise TokenFault(f"there are {len(found)} tokens {self.label!r} in {self._config.module}")
         return found[0]
 
     def _log_in(self, token: pkcs11.Token) -> pkcs11.Session:
@@ -293,8 +293,8 @@ class Token:
                 self._refused = (
                     f"token {self.label!r}: {trouble}; it is not tried again before the service is started anew"
                 )
-                raise unavailable(self._refused) from None
-            raise unavailable(f"token {self.label!r}: no login: {type(error).__name__}") from None
+                raise TokenFault(self._refused) from None
+            raise TokenFault(f"token {self.label!r}: no login: {type(error).__name__}") from None
 
 
 def list_opened(library: Library) -> list[pkcs11.Token]:
@@ -305,7 +305,7 @@ def list_opened(library: Library) -> list[pkcs11.Token]:
     try:
         slots = library.get_slots(token_present=True)
     except pkcs11.PKCS11Error as error:
-        raise unavailable(f"no slots: {error or type(error).__name__}") from None
+        raise TokenFault(f"no slots: {error or type(error).__name__}") from None
     for slot in slots:
         try:
             found.append(slot.get_token())

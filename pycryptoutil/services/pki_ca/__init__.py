@@ -64,7 +64,10 @@ SERVICE = ServiceDefinition(
         BackgroundTask("acme-tidy", 600.0, lambda state: state.acme and state.acme.tidy(), every_worker=False),
         BackgroundTask("upkeep", 600.0, lambda state: state.authority.maintain(), every_worker=False),
     ),
-    readiness=(ReadinessCheck("authority", lambda state: state.authority.ready()),),
+    readiness=(
+        ReadinessCheck("authority", lambda state: state.authority.ready()),
+        ReadinessCheck("hsm", lambda state: state.authority.room.vault.check()),
+    ),
     scopes=rest_routes.SCOPES | certificate_routes.SCOPES | approval_routes.SCOPES,
 )
 

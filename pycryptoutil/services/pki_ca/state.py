@@ -14,6 +14,8 @@ from pycryptoutil.authority.scep import ScepService
 from pycryptoutil.authority.ssh import SshService
 from pycryptoutil.authority.timestamp import TimestampService
 from pycryptoutil.clock import Clock
+from pycryptoutil.crypto.pkcs11 import TokenFault
+from pycryptoutil.errors import StartupError
 from pycryptoutil.service.definition import Resources
 from pycryptoutil.services.pki_ca.est.keygen import KeyProtector
 from pycryptoutil.services.pki_ca.settings import PkiCaSettings
@@ -45,7 +47,10 @@ def build(resources: Resources) -> State:
     authority = CertificateAuthorityService(
         database, barrier, clock, urls, settings, resources.instance, resources.default_tenant_id
     )
-    authority.first_start(resources.default_tenant_id)
+    try:
+        authority.first_start(resources.default_tenant_id)
+    except TokenFault as fault:
+        raise StartupError(fault.detail) from None
     watch = RevocationWatch(database, clock)
     protector = KeyProtector(authority, clock)
     room = authority.room

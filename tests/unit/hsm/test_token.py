@@ -181,13 +181,14 @@ def test_a_lost_session_is_replaced(token: Token) -> None:
     verify(key.public_spki, "ecdsa-sha256", DATA, key.sign("ecdsa-sha256", DATA))
 
 
-def test_a_token_that_is_pulled_and_put_back(hsm: SoftHsm, token: Token) -> None:
+@pytest.mark.parametrize("store", [True, False])
+def test_a_token_that_is_pulled_and_put_back(hsm: SoftHsm, token: Token, store: bool) -> None:
     key = token.generate("EC-P256", "test")
     rsa_key = token.generate("RSA-2048", "test", decrypts=True)
     ciphertext = load_der_public_key(rsa_key.public_spki).encrypt(DATA, padding.PKCS1v15())  # type: ignore[union-attr]
     assert rsa_key.rsa_decrypt("pkcs1", ciphertext) == DATA
     key.sign("ecdsa-sha256", DATA)
-    with hsm.away():
+    with hsm.away(store=store):
         for _ in range(3):
             for call in (
                 lambda: key.sign("ecdsa-sha256", DATA),
