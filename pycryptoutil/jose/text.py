@@ -37,12 +37,15 @@ def _constant(name: str) -> NoReturn:
     raise malformed(f"JSON: {name}")
 
 
+_DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant)
+
+
 def loads(text: str | bytes, what: str = "JSON", limit: int = MAX_JSON) -> dict[str, Any]:
     """Read one JSON object; Fault(MALFORMED), Fault(TOO_LARGE) over ``limit`` octets."""
     if len(text) > limit:
         raise Fault(FaultKind.TOO_LARGE, f"{what}: over {limit} octets", f"{what} is too long")
     try:
-        found = json.loads(text, object_pairs_hook=_members, parse_constant=_constant)
+        found = _DECODER.decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError) as error:
         raise malformed(f"{what}: {error}"[:200], f"{what} is not acceptable JSON") from None
     if not isinstance(found, dict):

@@ -17,6 +17,7 @@ import yaml
 
 from pycryptoutil.cli import exits
 from pycryptoutil.clock import SystemClock
+from pycryptoutil.service import catalogue
 from pycryptoutil.service.control import REPEAT_SECONDS
 from tests.support.suite import StartSuite, Suite, call_cli, until
 
@@ -25,7 +26,7 @@ def test_ready_file_is_exactly_as_promised(suite: StartSuite, tmp_path: Path) ->
     running = suite(tmp_path)
     document = running.ready
     assert set(document) == {"services", "trust_bundle", "admin_credentials", "data_dir"}
-    assert set(document["services"]) == {"pki-ca", "learn-ps"}
+    assert set(document["services"]) == set(catalogue.names())
     assert set(document["services"]["pki-ca"]) == {"public", "plain", "admin", "pid"}
     assert set(document["services"]["learn-ps"]) == {"public", "admin", "pid"}
     assert document["services"]["pki-ca"]["pid"] == running.pid
@@ -126,7 +127,7 @@ def test_health_commands_and_shutdown(suite: StartSuite, tmp_path: Path) -> None
     running = suite(tmp_path)
     assert running.cli_json("livez", "pki-ca") == {"alive": ["pki-ca"]}
     answer = running.cli_json("readyz")
-    assert set(answer) == {"pki-ca", "learn-ps"}
+    assert set(answer) == set(catalogue.names())
     running.cli("shutdown", "learn-ps")
     assert running.wait() == 0
     done = running.cli("livez", "pki-ca", code=None)

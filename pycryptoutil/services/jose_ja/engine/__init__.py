@@ -1,0 +1,1 @@
+"""What every operation stands on: how it is had, which keys it uses, and what is told of it."""

@@ -1,0 +1,1 @@
+"""JSON Web Signatures (RFC 7515, RFC 7797)."""

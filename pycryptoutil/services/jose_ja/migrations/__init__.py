@@ -1,0 +1,1 @@
+"""Alembic branch ``jose_ja``."""

@@ -1,0 +1,1 @@
+"""The published sets: public halves, for anybody."""

@@ -1,0 +1,1 @@
+"""Rings: named sets of JSON Web Keys, one of which is active."""

@@ -1,0 +1,264 @@
+"""Rings and their keys: make, show, change, rotate, end. Each change is audited in its transaction."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import quote
+
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
+from pycryptoutil.http.conditional import check_if_match, etag
+from pycryptoutil.http.message import Request, Response
+from pycryptoutil.http.paging import json_response
+from pycryptoutil.keyring import ElasticKey, KeyFilter, KeyOrder, KeyPolicy, KeyStatus, KeyVersion, Purpose
+from pycryptoutil.keyring import VersionStatus as Status
+from pycryptoutil.keyring.lifecycle import KeyPatch
+from pycryptoutil.service.definition import Context
+from pycryptoutil.services.jose_ja.rings import models, store
+from pycryptoutil.services.jose_ja.state import State
+from pycryptoutil.storage import audit
+from pycryptoutil.storage.audit import AuditEvent
+
+_PURPOSES: Final = {"sig": Purpose.SIGN, "enc": Purpose.ENCRYPT}
+
+
+def actor(context: Context) -> str:
+    """Name the principal as audit events do."""
+    return f"{context.principal.kind.value}:{context.principal.name}"
+
+
+def _who(context: Context, request: Request) -> tuple[str, str]:
+    return actor(context), request.request_id
+
+
+def _refused(said: str, pointer: str) -> Fault:
+    return Fault(FaultKind.INVALID, said, said, pointer=pointer)
+
+
+def _check(state: State, period: int, materials: int) -> None:
+    ahead = state.settings.publish_ahead_seconds
+    if 0 < period < ahead:
+        raise _refused(
+            f"rotation_period is 0 or at least {ahead}: keys are published so long ahead", "#/rotation_period"
+        )
+    if materials == 1:
+        raise _refused("max_materials is 0 or at least 2: the next key is there before its use", "#/max_materials")
+
+
+def create(context: Context, request: Request) -> Response:
+    """Make a ring with an active key, and the next one."""
+    state, body = context.state, context.body
+    _check(state, body.rotation_period, body.max_materials)
+    policy = KeyPolicy(
+        rotation_period=body.rotation_period, max_versions=body.max_materials, read_revoked=body.read_revoked
+    )
+    order = KeyOrder(body.name, body.algorithm, _PURPOSES[body.use], body.description, policy, body.labels)
+    made = state.keyring.create(context.tenant_id, order, *_who(context, request))
+    if body.token_policy is not None:
+        _put_policy(context, request, made.id, body.token_policy)
+    return _answer(context, made, 201)
+
+
+def _put_policy(context: Context, request: Request, ring_id: str, policy: models.TokenPolicy) -> None:
+    with context.database.unit_of_work(context.tenant_id) as uow:
+        store.put(uow, ring_id, policy.model_dump())
+        audit.append(uow, AuditEvent("ring.token-policy", actor(context), ring_id, request_id=request.request_id))
+
+
+def _answer(context: Context, key: ElasticKey, status: int = 200) -> Response:
+    context.state.published.changed(context.tenant_id)
+    return json_response(_view(context, key), status, ("ETag", etag(key.change)))
+
+
+def _view(context: Context, key: ElasticKey) -> models.RingView:
+    versions = context.state.keyring.versions(context.tenant_id, key.id)
+    active = next((one for one in versions if one.version == key.active_version), None)
+    with context.database.read(context.tenant_id) as reader:
+        policy = store.policy(reader, key.id)
+    symmetric = all(one.public is None for one in versions)
+    return models.RingView(
+        **{name: getattr(key, name) for name in _SAME},
+        tenant=key.tenant_id,
+        kid="" if active is None else active.kid,
+        kty="oct" if active is None or active.public is None else active.public.kty,
+        alg=key.algorithm.partition("/")[0],
+        use="sig" if key.purpose is Purpose.SIGN else "enc",
+        status=key.status.value,
+        max_materials=key.policy.max_versions,
+        rotation_period=key.policy.rotation_period,
+        min_decrypt_version=key.policy.min_decrypt_version,
+        read_revoked=key.policy.read_revoked,
+        labels=dict(key.labels),
+        jwks_url=None if symmetric else f"{context.state.public_url}/jwks/{quote(key.tenant_id)}/{key.id}/jwks.json",
+        token_policy=None if policy is None else models.TokenPolicy.model_validate(dict(policy)),
+    )
+
+
+_SAME: Final = (
+    "id", "name", "algorithm", "description", "active_version", "latest_version", "created_at", "updated_at",
+    "rotated_at", "rotates_at", "delete_at",
+)  # fmt: skip
+
+
+def show_list(context: Context, _request: Request) -> Response:
+    """Answer with a page of rings."""
+    query: models.RingQuery = context.query
+    wanted = KeyFilter(
+        name=query.name,
+        algorithm=query.algorithm,
+        purpose=None if query.use is None else _PURPOSES[query.use],
+        status=None if query.status is None else KeyStatus(query.status),
+        created_after=query.created_after,
+        created_before=query.created_before,
+    )
+    found = context.state.keyring.list(
+        context.tenant_id, wanted, query.sort, query.descending, query.cursor, query.limit
+    )
+    items = [_view(context, one) for one in found.items]
+    return json_response(models.RingList(items=items, next=found.cursor or None, total=found.total))
+
+
+def show(context: Context, _request: Request) -> Response:
+    """Answer with one ring."""
+    key = context.state.keyring.get(context.tenant_id, context.parameters["ring"])
+    return json_response(_view(context, key), 200, ("ETag", etag(key.change)))
+
+
+def change(context: Context, request: Request) -> Response:
+    """Change a ring, if nobody else did so meanwhile."""
+    body: models.RingPatch = context.body
+    keyring, who = context.state.keyring, _who(context, request)
+    key = keyring.get(context.tenant_id, context.parameters["ring"])
+    check_if_match(request, key.change)
+    policy = KeyPolicy(
+        versioning_allowed=key.policy.versioning_allowed,
+        rotation_period=_given(body.rotation_period, key.policy.rotation_period),
+        max_versions=_given(body.max_materials, key.policy.max_versions),
+        min_decrypt_version=_given(body.min_decrypt_version, key.policy.min_decrypt_version),
+        min_encrypt_version=key.policy.min_encrypt_version,
+        read_revoked=_given(body.read_revoked, key.policy.read_revoked),
+    )
+    _check(context.state, policy.rotation_period, policy.max_versions)
+    patch = KeyPatch(body.description, policy if policy != key.policy else None, body.labels, key.change)
+    if patch != KeyPatch(change=key.change):
+        key = keyring.update(context.tenant_id, key.id, patch, *who)
+    if body.token_policy is not None:
+        _put_policy(context, request, key.id, body.token_policy)
+    if body.status is not None and body.status != key.status.value:
+        switch = keyring.enable if body.status == "enabled" else keyring.disable
+        key = switch(context.tenant_id, key.id, *who)
+    return _answer(context, key)
+
+
+def _given(value: Any, before: Any) -> Any:
+    return before if value is None else value
+
+
+def delete(context: Context, request: Request) -> Response:
+    """Delete softly: unusable at once, restorable until the waiting period ends."""
+    keyring, wait = context.state.keyring, timedelta(seconds=context.state.settings.deletion_wait_seconds)
+    key = keyring.get(context.tenant_id, context.parameters["ring"])
+    check_if_match(request, key.change)
+    return _answer(context, keyring.delete(context.tenant_id, key.id, *_who(context, request), waiting=wait))
+
+
+def restore(context: Context, request: Request) -> Response:
+    """Take a deletion back; the ring is disabled then."""
+    keyring = context.state.keyring
+    return _answer(context, keyring.restore(context.tenant_id, context.parameters["ring"], *_who(context, request)))
+
+
+def rotate(context: Context, request: Request) -> Response:
+    """Make the next key the active one, if it has been published long enough."""
+    state, ring = context.state, context.parameters["ring"]
+    if not context.body.force:
+        _check_published(state, state.keyring.versions(context.tenant_id, ring))
+    state.keyring.rotate(context.tenant_id, ring, *_who(context, request))
+    return _answer(context, state.keyring.get(context.tenant_id, ring))
+
+
+def _check_published(state: State, versions: list[KeyVersion]) -> None:
+    """Fault(CONFLICT) while somebody may hold a published set that has the active key, and not yet the next one."""
+    coming = next((one for one in versions if one.status is Status.PENDING), None)
+    if coming is None or coming.public is None:
+        return
+    seen_before = [one for one in versions if one.version != coming.version and one.created_at < coming.created_at]
+    since = (state.clock.now() - coming.created_at).total_seconds()
+    left = state.settings.publish_ahead_seconds - since
+    if seen_before and left > 0:
+        said = f"the next key was published {int(since)} s ago, and relying parties may not have it yet"
+        public = f"{said}: wait {int(left) + 1} s, or force it"
+        raise Fault(FaultKind.CONFLICT, said, public, retry_after=int(left) + 1)
+
+
+# -- keys of a ring ----------------------------------------------------------------------------------------------------
+
+
+def versions(context: Context, _request: Request) -> Response:
+    """Answer with every key of a ring: what may be shown of it."""
+    state, ring = context.state, context.parameters["ring"]
+    found = state.keyring.versions(context.tenant_id, ring)
+    shown = {one.version for one in state.keyring.published(context.tenant_id, ring, state.grace)}
+    return json_response(models.VersionList(items=[_version(one, one.version in shown) for one in found]))
+
+
+def version(context: Context, _request: Request) -> Response:
+    """Answer with one key."""
+    state, ring, number = context.state, context.parameters["ring"], int(context.parameters["version"])
+    found = state.keyring.version(context.tenant_id, ring, number)
+    shown = {one.version for one in state.keyring.published(context.tenant_id, ring, state.grace)}
+    return json_response(_version(found, number in shown))
+
+
+def _version(found: KeyVersion, published: bool) -> models.VersionView:
+    return models.VersionView(
+        version=found.version,
+        kid=found.kid,
+        status=found.status.value,
+        jwk=None if found.public is None else found.public.members(),
+        pem=None if found.public is None else found.public.pem(),
+        created_at=found.created_at,
+        activated_at=found.activated_at,
+        revoked_at=found.revoked_at,
+        reason=found.reason,
+        protected=found.usage.protected,
+        processed=found.usage.processed,
+        last_used_at=found.usage.last_used_at,
+        published=published,
+    )
+
+
+def _ended(context: Context, found: KeyVersion) -> Response:
+    context.state.published.changed(context.tenant_id)
+    return json_response(_version(found, published=False))
+
+
+def _at(context: Context) -> tuple[str, str, int]:
+    return context.tenant_id, context.parameters["ring"], int(context.parameters["version"])
+
+
+def revoke(context: Context, request: Request) -> Response:
+    """Revoke a key for good: it signs, verifies, encrypts and decrypts nothing any more, on any replica."""
+    who = _who(context, request)
+    return _ended(context, context.state.keyring.revoke(*_at(context), *who, reason=context.body.reason))
+
+
+def disable_version(context: Context, request: Request) -> Response:
+    """Refuse every use of a key until it is enabled."""
+    return _ended(context, context.state.keyring.disable_version(*_at(context), *_who(context, request)))
+
+
+def enable_version(context: Context, request: Request) -> Response:
+    """Let a disabled key be used again."""
+    state = context.state
+    found = state.keyring.enable_version(*_at(context), *_who(context, request))
+    state.published.changed(context.tenant_id)
+    shown = state.keyring.published(context.tenant_id, context.parameters["ring"], state.grace)
+    return json_response(_version(found, any(one.version == found.version for one in shown)))
+
+
+def destroy_version(context: Context, request: Request) -> Response:
+    """Overwrite a key that is not the active one."""
+    who = _who(context, request)
+    return _ended(context, context.state.keyring.destroy_version(*_at(context), *who, reason=context.body.reason))
