@@ -235,7 +235,15 @@ ENROLMENT_KEYS: Final = SealedColumn("enrolments", ("id",), "sealed_key", "enrol
 TRANSACTION_SECRETS: Final = SealedColumn(
     "protocol_transactions", ("protocol", "id"), "sealed_secret", "protocol-transaction-secret"
 )
-SEALED_COLUMNS: Final = (AUTHORITY_KEYS, SIGNER_KEYS, CREDENTIAL_SECRETS, ENROLMENT_KEYS, TRANSACTION_SECRETS)
+REQUEST_KEYS: Final = SealedColumn("authority_requests", ("id",), "sealed_key", "authority-request-key")
+SEALED_COLUMNS: Final = (
+    AUTHORITY_KEYS,
+    SIGNER_KEYS,
+    CREDENTIAL_SECRETS,
+    ENROLMENT_KEYS,
+    TRANSACTION_SECRETS,
+    REQUEST_KEYS,
+)
 
 
 def aad(column: SealedColumn, tenant_id: str, row_id: str) -> bytes:

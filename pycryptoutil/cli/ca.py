@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from pycryptoutil.cli import output
+from pycryptoutil.cli import lifecycle, output
 from pycryptoutil.cli.approvals import approvals
 from pycryptoutil.cli.client import Administrator, administrator_options
 from pycryptoutil.cli.cmc import cmc
@@ -90,6 +90,7 @@ def chain(administrator: Administrator, name: str, root: bool) -> None:
 @click.argument("name")
 @click.option("--subject", required=True, help="RFC 4514, such as 'CN=Issuing CA 2,O=Example'.")
 @click.option("--parent", help="The CA that certifies it; without one it is a root.")
+@click.option("--offline-parent", is_flag=True, help="Make key and request only, for a CA elsewhere to certify.")
 @click.option("--key-algorithm", default="EC-P256", show_default=True)
 @click.option("--days", type=click.IntRange(1, 10958), help="Its life; by default the profile's.")
 @click.option("--path-length", type=click.IntRange(0, 10), help="How many CAs there may be below.")
@@ -101,6 +102,7 @@ def create(
     name: str,
     subject: str,
     parent: str | None,
+    offline_parent: bool,
     key_algorithm: str,
     days: int | None,
     path_length: int | None,
@@ -108,6 +110,11 @@ def create(
     exclude: tuple[str, ...],
 ) -> None:
     """Make a root or a subordinate CA."""
+    if offline_parent:
+        if parent or days or path_length is not None or permit or exclude:
+            raise click.UsageError("--offline-parent goes with --subject and --key-algorithm: the rest is said there")
+        lifecycle.request(administrator, {"name": name, "subject": subject, "key_algorithm": key_algorithm})
+        return
     body = {
         "name": name,
         "subject": subject,

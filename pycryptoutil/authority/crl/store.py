@@ -277,6 +277,16 @@ def next_number(uow: UnitOfWork, authority_id: str, floor: int) -> int:
     return int(taken)
 
 
+def raise_number(uow: UnitOfWork, authority_id: str, number: int) -> None:
+    """Let every later CRL of the CA have a greater number than this."""
+    column = authorities.c.crl_number
+    uow.execute(
+        update(authorities)
+        .where(authorities.c.tenant_id == uow.tenant_id, authorities.c.id == authority_id, column < number)
+        .values(crl_number=number)
+    )
+
+
 def insert(uow: UnitOfWork, row: CrlRow | CrlFile, *, scheduled: bool) -> None:
     """Publish; Fault(CONFLICT) unless the number is greater than every published one of this series."""
     head = row.head

@@ -13,6 +13,7 @@ from pycryptoutil.authority.acme.store.tables import TABLES as ACME_TABLES
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.enrolment import store as enrolment_store
 from pycryptoutil.authority.lifecycle import store as lifecycle_store
+from pycryptoutil.authority.lifecycle.offline import store as offline_store
 from pycryptoutil.authority.ssh import store as ssh_store
 from pycryptoutil.authority.statistics import store as statistics_store
 from pycryptoutil.authority.store import SEALED_COLUMNS, metadata
@@ -34,6 +35,7 @@ ROOMS = (
     statistics_store.counted,
     lifecycle_store.rollovers,
     lifecycle_store.links,
+    offline_store.requests,
     *ACME_TABLES,
 )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field
 
 from pycryptoutil.authority.settings import CaAlgorithm
 from pycryptoutil.http.paging import JsonModel
+from pycryptoutil.services.pki_ca.rest.models import Name
+
+MAX_CRL_TEXT: Final = 4 << 20
+Pem = Annotated[str, Field(min_length=1, max_length=200_000)]
 
 
 class RolloverBody(JsonModel):
@@ -48,3 +52,49 @@ class RolloverList(JsonModel):
     """Every change of keys of a CA, oldest first."""
 
     items: tuple[RolloverView, ...]
+
+
+class RequestBody(JsonModel):
+    """A CA to be certified elsewhere. With ``replaces`` it is the next key of that CA, and has its name and subject."""
+
+    name: Name | None = None
+    subject: Annotated[str, Field(min_length=3, max_length=1000)] | None = None
+    key_algorithm: CaAlgorithm = "EC-P256"
+    replaces: Name | None = None
+
+
+class RequestView(JsonModel):
+    """A CA that waits for its certificate. ``csr`` is PKCS#10 in PEM."""
+
+    id: str
+    name: str
+    subject: str
+    key_algorithm: str
+    spki_sha256: str
+    created_at: AwareDatetime
+    created_by: str
+    csr: str
+
+
+class RequestList(JsonModel):
+    """Every CA that waits for its certificate, oldest first."""
+
+    items: tuple[RequestView, ...]
+
+
+class InstallBody(JsonModel):
+    """An offline root and what it has signed, in PEM. ``name`` is what the root is called here."""
+
+    name: Name
+    root: Pem
+    certificates: Annotated[tuple[Pem, ...], Field(max_length=100)] = ()
+    crl: Annotated[str, Field(max_length=MAX_CRL_TEXT)] | None = None
+
+
+class InstalledView(JsonModel):
+    """CAs that work from now on, serials of certificates for keys that are not here, and the number of a new CRL."""
+
+    root: str
+    authorities: tuple[str, ...]
+    unknown: tuple[str, ...]
+    crl_number: int | None

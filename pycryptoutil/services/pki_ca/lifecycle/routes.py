@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from pycryptoutil.http.route import Route
-from pycryptoutil.services.pki_ca.lifecycle import handlers, models
+from pycryptoutil.services.pki_ca.lifecycle import handlers, models, offline
 
 _CA: Final = "Certificate authorities"
 _WRITE: Final = "authorities:write"
+_REQUESTS: Final = "/certificate-authority-requests"
 _ONE: Final = "/certificate-authorities/<name>"
 
 ROUTES: Final = (
@@ -23,4 +24,16 @@ ROUTES: Final = (
           response=models.RolloverView, summary="Publish the earlier keys and the links to them no more"),
     Route("cancelRollover", ("POST",), f"{_ONE}/rollover/cancel", handlers.cancel, scope=_WRITE, tag=_CA,
           response=models.RolloverView, summary="Give up the prepared key and revoke its certificates"),
+    Route("createAuthorityRequest", ("POST",), _REQUESTS, offline.create_request, scope=_WRITE, tag=_CA,
+          body=models.RequestBody, response=models.RequestView, status=201,
+          summary="Make a CA's key and a request (PKCS#10) for an offline parent to certify"),
+    Route("listAuthorityRequests", ("GET",), _REQUESTS, offline.list_requests, scope="pki:read", tag=_CA,
+          response=models.RequestList, summary="CAs that wait for a certificate from elsewhere"),
+    Route("getAuthorityRequest", ("GET",), f"{_REQUESTS}/<name>", offline.get_request, scope="pki:read", tag=_CA,
+          response=models.RequestView, summary="One CA that waits, with its request"),
+    Route("deleteAuthorityRequest", ("DELETE",), f"{_REQUESTS}/<name>", offline.delete_request, scope=_WRITE, tag=_CA,
+          status=204, produces=(), summary="Give up a CA that waits, and its key"),
+    Route("installOfflineAuthority", ("POST",), "/offline-authorities", offline.install, scope=_WRITE, tag=_CA,
+          body=models.InstallBody, response=models.InstalledView, max_body=8 << 20,
+          summary="Take up an offline root, the certificates of CAs that waited for it, and its CRL"),
 )  # fmt: skip
