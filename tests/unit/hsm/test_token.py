@@ -10,8 +10,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -21,11 +24,15 @@ from pycryptoutil.clock import SystemClock
 from pycryptoutil.crypto import policy
 from pycryptoutil.crypto.keys import verify
 from pycryptoutil.crypto.pkcs11 import KeyReference, Token, TokenConfig, TokenKey, list_tokens
+from pycryptoutil.crypto.pkcs11.module import module
+from pycryptoutil.crypto.signer import KeySigner, build_crl_file
+from pycryptoutil.crypto.x509 import name_der
 from tests.support.hsm import PIN, SoftHsm
 from tests.support.suite import until
 
 ALGORITHMS = ("EC-P256", "EC-P384", "EC-P521", "RSA-2048", "RSA-3072", "Ed25519")
 DATA = b"what is signed"
+EXTENSIONS = bytes.fromhex("300c300a0603551d140403020105")
 
 
 def refusal(call: Callable[[], object]) -> Fault:
@@ -267,3 +274,33 @@ def test_what_operators_see(hsm: SoftHsm, token: Token) -> None:
 def test_without_the_extra_nothing_is_imported() -> None:
     code = "import sys, pycryptoutil.crypto.pkcs11, pycryptoutil.authority; sys.exit('pkcs11' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_long_list_is_signed_in_parts(token: Token, tmp_path: Path) -> None:
+    signer = KeySigner(token.generate("EC-P256", "test"))
+    entries = [(number.to_bytes(4, "big"), 1_700_000_000, 1, 0) for number in range(1, 50_000)]
+    path = tmp_path / "long.crl"
+    length = build_crl_file(path, signer, name_der("CN=Long"), 1_700_000_000, 1_700_600_000, EXTENSIONS, entries)
+    assert path.stat().st_size == length
+    crl = x509.load_der_x509_crl(path.read_bytes())
+    assert crl.is_signature_valid(load_der_public_key(signer.public_spki))  # type: ignore[arg-type]
+    assert len(crl) == len(entries)
+
+
+def test_a_library_that_is_not_for_threads(hsm: SoftHsm, token: Token, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a one is never in two threads at once."""
+    import pkcs11
+
+    key = token.generate("EC-P256", "test")
+    loaded = module(hsm.library, SystemClock())
+    monkeypatch.setattr(loaded, "_exclusive", True)
+    inside: list[int] = []
+
+    def look(private: Any) -> None:
+        inside.append(1)
+        assert inside == [1]
+        private.sign(bytes(32), mechanism=pkcs11.Mechanism.ECDSA)
+        inside.pop()
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: token.use(key.reference, "look", look), range(60)))
