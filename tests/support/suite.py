@@ -209,7 +209,9 @@ class Suite:
 
     def url(self, service: str = "", listener: str = "public") -> str:
         """Return a listener's base URL; of the first service (pki-ca, if it runs) unless named."""
-        return str(self.ready["services"][service or next(iter(self.ready["services"]))][listener])
+        running = self.ready["services"]
+        first = "pki-ca" if "pki-ca" in running else next(iter(running))
+        return str(running[service or first][listener])
 
     @property
     def trust_bundle(self) -> Path:

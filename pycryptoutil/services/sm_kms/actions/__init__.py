@@ -1,0 +1,1 @@
+"""The operations themselves, one item each, over versions that the gate has let through."""

@@ -1,0 +1,1 @@
+"""Rewrap jobs: a stored stream of objects, brought to the active version in the background."""

@@ -1,0 +1,1 @@
+"""What is done with keys, one by one and in batches."""

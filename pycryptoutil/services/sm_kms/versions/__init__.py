@@ -1,0 +1,1 @@
+"""Versions of keys: rotation, import, export, approvals, backup."""
