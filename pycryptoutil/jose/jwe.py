@@ -127,7 +127,10 @@ def encrypt_json(
     enc and ``protected`` are authenticated; each recipient's alg and kid stand in its own header, which is not.
     """
     chosen = [one if isinstance(one, tuple) else (one, None) for one in recipients]
-    content = core.content_encryption(enc or core.ContentEncryption.A256GCM)
+    direct = next(
+        (key.usage.alg for key, _ in chosen if key.usage.alg in core.ENC_NAMES), core.ContentEncryption.A256GCM
+    )
+    content = core.content_encryption(enc or direct)
     shared = _header(protected, {"enc": content.value}, "")
     if unprotected and (_OWN & set(unprotected) or set(unprotected) & set(shared)):
         raise invalid("this parameter is not the unprotected header's to set")

@@ -41,8 +41,8 @@ def _kid(protected: object) -> str:
 def kids_of(document: Mapping[str, Any], parts: str) -> set[str]:
     """Return the kids of a JSON serialisation; ``parts`` is where it lists them: signatures, or recipients."""
     listed = document.get(parts, [document])
-    if not isinstance(listed, list) or len(listed) > _MAX_PARTS:
-        raise text.malformed(f"{parts} is not a list, or too long")
+    if not isinstance(listed, list) or not 0 < len(listed) <= _MAX_PARTS:
+        raise text.malformed(f"{parts} is not a list of 1 to {_MAX_PARTS}")
     return {_named(document, one) for one in listed}
 
 
