@@ -379,10 +379,13 @@ def add_security_headers(edge: Edge, exchange: Exchange) -> None:
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _NO_STORE = ("Cache-Control", "no-store")
 _NO_REFERRER = ("Referrer-Policy", "no-referrer")
+_OWN_REFERRER = (
+    "Referrer-Policy",
+    "same-origin",
+)  # with no-referrer, a page's form says "Origin: null", which is refused
 _BROWSER = (
     _NOSNIFF,
     _NO_STORE,
-    _NO_REFERRER,
     ("X-Frame-Options", "DENY"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
 )
@@ -397,8 +400,8 @@ _PAGE_POLICY = (
 SECURITY: Mapping[Side | None, tuple[tuple[str, str], ...]] = {
     None: (_NOSNIFF, _NO_STORE, _NO_REFERRER, _API_POLICY),
     Side.SERVICE: (_NOSNIFF, _NO_STORE, _NO_REFERRER, _API_POLICY),
-    Side.BROWSER: (*_BROWSER, _API_POLICY, ("Cross-Origin-Resource-Policy", "same-origin")),
-    Side.PAGE: (*_BROWSER, _PAGE_POLICY),
+    Side.BROWSER: (*_BROWSER, _NO_REFERRER, _API_POLICY, ("Cross-Origin-Resource-Policy", "same-origin")),
+    Side.PAGE: (*_BROWSER, _OWN_REFERRER, _PAGE_POLICY),
     Side.ADMIN: (_NOSNIFF, _NO_STORE, _NO_REFERRER, _API_POLICY),
     Side.PROTOCOL: (_NOSNIFF,),  # caching is the protocol's own affair
 }
