@@ -5,19 +5,16 @@ from __future__ import annotations
 import base64
 import hmac
 from typing import Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
+from pycryptoutil.http.forms import CSRF_FIELD, FORM, form_fields
 from pycryptoutil.http.message import Request
 from pycryptoutil.service.definition import Principal
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADER = "x-csrf-token"
-FIELD = "csrf_token"
-FORM = "application/x-www-form-urlencoded"
-MAX_FORM = 65_536
-MAX_FORM_FIELDS = 64
 
 
 class Macs(Protocol):
@@ -25,23 +22,6 @@ class Macs(Protocol):
 
     def lookup_mac(self, purpose: str, value: bytes) -> bytes:
         """Return a MAC of ``value`` under a key of this purpose; Fault(SEALED) when sealed."""
-
-
-def form_fields(request: Request) -> dict[str, str]:
-    """Read an ``application/x-www-form-urlencoded`` body; Fault(MALFORMED) if it is none or repeats a field."""
-    if len(request.body) > MAX_FORM:
-        raise Fault(FaultKind.TOO_LARGE, "form is too large", f"a form is at most {MAX_FORM} bytes")
-    try:
-        text = request.body.decode("utf-8")
-        pairs = parse_qsl(
-            text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=MAX_FORM_FIELDS, errors="strict"
-        )
-    except (UnicodeDecodeError, ValueError) as error:
-        raise Fault(FaultKind.MALFORMED, "form does not decode", "The form cannot be read.") from error
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise Fault(FaultKind.MALFORMED, "form repeats a field", "The form repeats a field.")
-    return fields
 
 
 def _refuse(detail: str) -> Fault:
@@ -104,4 +84,4 @@ class Csrf:
         header = request.headers.get(HEADER)
         if header or request.content_type != FORM:
             return header
-        return form_fields(request).get(FIELD, "")
+        return form_fields(request).get(CSRF_FIELD, "")

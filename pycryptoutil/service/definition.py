@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pycryptoutil.barrier import Barrier, SealedColumn
 from pycryptoutil.clock import Clock
+from pycryptoutil.http.page import PageSet
 from pycryptoutil.http.route import Route
 from pycryptoutil.storage import Database
 
@@ -139,3 +140,4 @@ class ServiceDefinition:
     background: tuple[BackgroundTask, ...] = ()
     readiness: tuple[ReadinessCheck, ...] = ()
     scopes: Mapping[str, str] = field(default_factory=dict)  # scope -> what it allows
+    pages: PageSet | None = None  # its own under /browser, beside the template's

@@ -451,14 +451,33 @@ def delete_binding(uow: UnitOfWork, principal_id: str, binding_id: str) -> bool:
 # --- audit and the installation
 
 
-def list_audit(reader: Reader, before: int | None, limit: int, action: str = "") -> list[AuditRow]:
-    """Return events of this tenant, the newest first, before that sequence number."""
-    query = select(*(audit_events.c[name] for name in AuditRow.__slots__)).where(_mine(reader, audit_events))
+def list_audit(
+    reader: Reader,
+    before: int | None,
+    limit: int,
+    action: str = "",
+    *,
+    actor: str = "",
+    target: str = "",
+    outcome: str = "",
+    prefix: str = "",
+) -> list[AuditRow]:
+    """Return events of this tenant, the newest first, before that sequence number.
+
+    ``prefix`` is how the action begins, ``target`` a part of the target; what is empty is not asked for.
+    """
+    c = audit_events.c
+    query = select(*(c[name] for name in AuditRow.__slots__)).where(_mine(reader, audit_events))
     if before is not None:
-        query = query.where(audit_events.c.seq < before)
-    if action:
-        query = query.where(audit_events.c.action == action)
-    return [AuditRow(**row._asdict()) for row in reader.execute(query.order_by(audit_events.c.seq.desc()).limit(limit))]
+        query = query.where(c.seq < before)
+    for column, value in ((c.action, action), (c.actor, actor), (c.outcome, outcome)):
+        if value:
+            query = query.where(column == value)
+    if prefix:
+        query = query.where(c.action.startswith(prefix, autoescape=True))
+    if target:
+        query = query.where(c.target.contains(target, autoescape=True))
+    return [AuditRow(**row._asdict()) for row in reader.execute(query.order_by(c.seq.desc()).limit(limit))]
 
 
 def instance_value(reader: Reader, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pydantic import ValidationError
 
+from pycryptoutil.http.forms import FORM, form_fields
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.http.problem import FieldError, InvalidInput
@@ -12,7 +13,6 @@ from pycryptoutil.http.route import Gate, Route
 from pycryptoutil.service import store
 from pycryptoutil.service.access import Access
 from pycryptoutil.service.api import models
-from pycryptoutil.service.csrf import FORM, form_fields
 from pycryptoutil.service.definition import Context, Principal, PrincipalKind
 from pycryptoutil.service.realms import SQL
 from pycryptoutil.service.sessions import COOKIE, NewSession

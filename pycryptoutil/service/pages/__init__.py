@@ -1,6 +1,7 @@
-"""Pages of the template: landing, login, the API viewer and their style. They work without a script.
+"""Pages of the template: landing, login, account, audit, the API viewer and their style; and a service's own.
 
-Everything comes from this package, so the strictest content security policy holds: nothing inline or from outside.
+They work without a script. Everything comes from this package and the service's, so the strictest content security
+policy holds: nothing inline or from outside.
 """
 
 from __future__ import annotations
@@ -8,51 +9,33 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Mapping
-from importlib import resources
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.http import openapi
+from pycryptoutil.http.forms import CSRF_FIELD, FORM, MAX_FORM, form_fields
 from pycryptoutil.http.message import Request, Response
+from pycryptoutil.http.page import Entry, Page, PageHandler, PageSet, View
 from pycryptoutil.http.problem import TITLES, fault_headers, status_of
 from pycryptoutil.http.route import Gate, Route
 from pycryptoutil.service.access import Access
-from pycryptoutil.service.csrf import FIELD, FORM, form_fields
 from pycryptoutil.service.definition import Context, Principal, ServiceDefinition
 from pycryptoutil.service.pages import viewer
+from pycryptoutil.service.pages.audit import AuditPages
+from pycryptoutil.service.pages.rendering import STATIC_TYPES, environment, static_files
 from pycryptoutil.service.sessions import COOKIE
 
 HTML = "text/html; charset=utf-8"
 HOME = "/browser/"
 LOGIN = "/browser/login"
 TAG = "Pages"
+NO_PAGES = PageSet("")
 _PRIVATE = ("Cache-Control", "no-store")
 _SHARED = ("Cache-Control", "public, max-age=3600")
 _NEXT = re.compile(r"/browser/[A-Za-z0-9._~/-]*")
-_STATIC_TYPES: Mapping[str, str] = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
-
-
-@functools.cache
-def environment() -> Environment:
-    """Return the templates: escaped always, an unknown name is an error."""
-    loader = PackageLoader("pycryptoutil.service", "pages/templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
-
-@functools.cache
-def static_files() -> Mapping[str, tuple[bytes, str, str]]:
-    """Return name -> (content, media type, entity tag) of the files beside the templates."""
-    found = {}
-    for entry in resources.files("pycryptoutil.service").joinpath("pages", "static").iterdir():
-        media_type = _STATIC_TYPES.get(entry.name[entry.name.rfind(".") :])
-        if media_type:
-            content = entry.read_bytes()
-            found[entry.name] = (content, media_type, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
-    return found
 
 
 def safe_next(text: str) -> str:
@@ -66,6 +49,8 @@ class PageRoutes:
     def __init__(self, access: Access, definition: ServiceDefinition, document: Callable[[], dict[str, Any]]) -> None:
         self._access = access
         self._definition = definition
+        self._own = definition.pages or NO_PAGES
+        self._audit = AuditPages(access)
         self._document = functools.cache(document)
         self._document_text = functools.cache(lambda: openapi.dumps(self._document()))
         self._viewer = functools.cache(lambda: viewer.view(self._document()))
@@ -90,20 +75,76 @@ class PageRoutes:
                   accepts=(FORM,), max_body=16384, faults=faults, summary="Log in by the form"),
             Route("logoutForm", ("POST",), "/logout", self.logout, Gate.PAGE, "", tag=TAG, status=303, produces=(),
                   accepts=(FORM,), max_body=16384, faults=faults, summary="Log out by the form"),
+            Route("accountPage", ("GET",), "/account", self.account, Gate.PAGE, "", tag=TAG, produces=html,
+                  faults=faults, summary="Who one is, and what one may do"),
             Route("docs", ("GET",), "/docs", self.docs, Gate.PAGE, None, tag=TAG, produces=html, faults=faults,
                   summary="The API, to be read"),
             Route("static", ("GET",), "/static/<name>", self.static, Gate.PAGE, None, tag=TAG, faults=faults,
-                  produces=tuple(kind.partition(";")[0] for kind in _STATIC_TYPES.values()), rate_limited=False,
-                  summary="Style of the pages"),
+                  produces=STATIC_TYPES, rate_limited=False, summary="Style of the pages"),
+            *(route for page in (*self._own.pages, *self._audit.pages()) for route in self._routes_of(page)),
         )  # fmt: skip
+
+    def _routes_of(self, page: Page) -> tuple[Route, ...]:
+        """Return the routes of a page and its form."""
+        html = (HTML.partition(";")[0],)
+        made = []
+        if page.show is not None:
+            made.append(
+                Route(page.name, ("GET",), page.path, self._shown(page.show), Gate.PAGE, page.scope, tag=TAG,
+                      produces=html, faults=self.error, summary=page.summary)
+            )  # fmt: skip
+        if page.send is not None:
+            name = f"{page.name}Form" if page.show is not None else page.name
+            made.append(
+                Route(name, ("POST",), page.path, self._shown(page.send), Gate.PAGE, page.send_scope or page.scope,
+                      tag=TAG, status=303, produces=html, accepts=(FORM,), max_body=MAX_FORM, faults=self.error,
+                      summary=f"{page.summary}: the form")
+            )  # fmt: skip
+        return tuple(made)
+
+    def _shown(self, handler: PageHandler) -> Callable[[Context, Request], Response]:
+        """Render what a page's handler answers."""
+
+        def run(context: Context, request: Request) -> Response:
+            answer = handler(context, request)
+            if isinstance(answer, Response):
+                return answer
+            return self._view(answer, context.principal, request)
+
+        return run
+
+    def _view(self, view: View, principal: Principal, request: Request) -> Response:
+        return self.render(view.template, view.status, **self._frame(principal, request), **view.values)
+
+    def _frame(self, principal: Principal | None, request: Request) -> dict[str, Any]:
+        """Return what the layout shows around a page: who looks, where one can go, what was done."""
+        done = next(iter(request.query.get("done", ())), "")
+        return {
+            "principal": principal,
+            "csrf_token": self._access.csrf.token(principal) if principal is not None else "",
+            "navigation": self.navigation(principal) if principal is not None else {},
+            "here": request.path,
+            "notice": self._own.notices.get(done, ""),
+        }
+
+    def navigation(self, principal: Principal) -> dict[str, list[Entry]]:
+        """Return the lines that this principal may follow, by the group they stand in."""
+        groups: dict[str, list[Entry]] = {}
+        for entry in (*self._own.navigation, *self._audit.navigation()):
+            if principal.may(entry.scope):
+                groups.setdefault(entry.group, []).append(entry)
+        return groups
 
     def render(self, template: str, code: int = 200, *headers: tuple[str, str], **values: Any) -> Response:
         """Fill a template."""
-        page = environment().get_template(template)
-        values.setdefault("principal", None)
-        values.setdefault("csrf_token", "")
-        text = page.render(title=self._definition.title, service=self._definition, csrf_field=FIELD, **values)
+        page = environment(self._own.package).get_template(template)
+        frame: dict[str, Any] = {"principal": None, "csrf_token": "", "navigation": {}, "here": "", "notice": ""}
+        fixed = {"title": self._definition.title, "service": self._definition, "csrf_field": CSRF_FIELD}
+        text = page.render(frame | {"now": self._now()} | fixed | values)
         return Response(code, text.encode(), HTML, (_PRIVATE, *headers))
+
+    def _now(self) -> Any:
+        return self._access.clock.now()
 
     def openapi(self, _context: Context, _request: Request) -> Response:
         """Give the document to programs and browsers alike."""
@@ -112,8 +153,17 @@ class PageRoutes:
         return Response(200, text, "application/json", (("Cache-Control", "public, max-age=60"), ("ETag", tag)))
 
     def home(self, _context: Context, request: Request) -> Response:
-        """Say what this is, and who is logged in."""
-        return self.render("home.html", **self._visitor(request))
+        """Lead who is logged in to the first page of the service's own; to anybody else, say what this is."""
+        principal = self._visitor(request)
+        if principal is not None and self._own.navigation:
+            first = next((entry for entry in self._own.navigation if principal.may(entry.scope)), None)
+            if first is not None:
+                return Response(303, headers=(("Location", first.path), _PRIVATE))
+        return self.render("home.html", **self._frame(principal, request))
+
+    def account(self, context: Context, request: Request) -> Response:
+        """Say who one is."""
+        return self._view(View("account.html"), context.principal, request)
 
     def to_home(self, _context: Context, _request: Request) -> Response:
         """Add the slash."""
@@ -158,7 +208,7 @@ class PageRoutes:
 
     def docs(self, _context: Context, request: Request) -> Response:
         """Show the API."""
-        return self.render("docs.html", api=self._viewer(), **self._visitor(request))
+        return self.render("docs.html", api=self._viewer(), **self._frame(self._visitor(request), request))
 
     def static(self, context: Context, _request: Request) -> Response:
         """Give one of the package's own files; the name is looked up, never joined to a path."""
@@ -181,16 +231,15 @@ class PageRoutes:
             heading=TITLES.get(status, "Error"),
             detail=fault.public,
             request_id=request.request_id,
+            failed=True,  # who looks is not known here: the session may be what failed
         )
 
-    def _visitor(self, request: Request) -> dict[str, Any]:
+    def _visitor(self, request: Request) -> Principal | None:
         """Who looks at a public page, if a session says so."""
-        principal: Principal | None = None
         if request.cookie(COOKIE):
             try:
-                principal = self._access.authenticator.authenticate_browser(request)
+                return self._access.authenticator.authenticate_browser(request)
             except Fault as fault:
                 if fault.kind is not FaultKind.UNAUTHENTICATED:
                     raise
-        token = self._access.csrf.token(principal) if principal else ""
-        return {"principal": principal, "csrf_token": token}
+        return None

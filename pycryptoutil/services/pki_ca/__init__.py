@@ -17,6 +17,7 @@ from pycryptoutil.services.pki_ca.distribution import routes as distribution_rou
 from pycryptoutil.services.pki_ca.est import routes as est_routes
 from pycryptoutil.services.pki_ca.lifecycle import routes as lifecycle_routes
 from pycryptoutil.services.pki_ca.ocsp import routes as ocsp_routes
+from pycryptoutil.services.pki_ca.pages import PAGES
 from pycryptoutil.services.pki_ca.rest import routes as rest_routes
 from pycryptoutil.services.pki_ca.scep import routes as scep_routes
 from pycryptoutil.services.pki_ca.settings import PkiCaSettings
@@ -48,6 +49,7 @@ SERVICE = ServiceDefinition(
         *cmc_routes.ROUTES,
     ),
     build=build,
+    pages=PAGES,
     settings=PkiCaSettings,
     migrations=("pycryptoutil.authority",),
     sealed_columns=SEALED_COLUMNS,

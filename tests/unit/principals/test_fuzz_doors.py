@@ -11,10 +11,11 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.clock import FixedClock
 from pycryptoutil.http.conditional import check_if_match
+from pycryptoutil.http.forms import form_fields
 from pycryptoutil.http.message import Headers, Listener, Request
 from pycryptoutil.http.paging import decode_cursor, encode_cursor
 from pycryptoutil.http.problem import PreconditionFailed
-from pycryptoutil.service.csrf import Csrf, form_fields
+from pycryptoutil.service.csrf import Csrf
 from pycryptoutil.service.definition import Principal, PrincipalKind
 from pycryptoutil.service.pages import safe_next
 from pycryptoutil.service.principals import basic_credentials, certificate_matches

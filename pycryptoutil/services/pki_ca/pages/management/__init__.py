@@ -1,0 +1,1 @@
+"""Pages of what governs issuance: authorities, profiles and credentials."""
