@@ -90,6 +90,7 @@ class AuthoritySettings(BaseModel):
     ocsp_signing: Literal["delegated", "ca"] = "delegated"
     ocsp_never_issued: Literal["unknown", "revoked"] = "unknown"  # revoked: RFC 6960 section 4.4.8
     ocsp_max_age: Annotated[int, Field(ge=0, le=86400)] = 300  # seconds that HTTP caches may keep a response
+    ocsp_presigned: Annotated[int, Field(ge=0, le=40_000)] = 20_000  # newest certificates answered ahead; 0: none
     ocsp_archive_days: Annotated[int, Field(ge=0, le=36525)] = 2557  # archiveCutoff: 7 years past expiry; 0: not stated
     est_channel_binding: Literal["verify", "require"] = "verify"  # verify: when the client claims it
     approval_days: Annotated[int, Field(ge=1, le=365)] = 14  # how long a request waits for its approvers

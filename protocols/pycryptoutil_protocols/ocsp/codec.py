@@ -345,12 +345,14 @@ def _preferred(extension: Extension | None) -> tuple[str, ...]:
 
 def encode_cert_id(hash_algorithm: str, issuer_name: bytes, issuer_key: bytes, serial: int) -> bytes:
     """DER CertID; ``issuer_name`` is a DER Name and ``issuer_key`` the bits of the issuer's subjectPublicKey."""
-    return der.sequence(
-        algorithms.hash_identifier(hash_algorithm, null=True),
-        der.octet_string(algorithms.digest(hash_algorithm, issuer_name)),
-        der.octet_string(algorithms.digest(hash_algorithm, issuer_key)),
-        der.integer(serial),
-    )
+    digests = (algorithms.digest(hash_algorithm, one) for one in (issuer_name, issuer_key))
+    return der.sequence(issuer_part(hash_algorithm, *digests), der.integer(serial))
+
+
+def issuer_part(hash_algorithm: str, name_hash: bytes, key_hash: bytes) -> bytes:
+    """Return what is before the serial number in every CertID of an issuer."""
+    identifier = algorithms.hash_identifier(hash_algorithm, null=True)
+    return identifier + der.octet_string(name_hash) + der.octet_string(key_hash)
 
 
 def encode_nonce(nonce: bytes) -> bytes:

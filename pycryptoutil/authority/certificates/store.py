@@ -326,6 +326,27 @@ def states(reader: Reader, authority_id: str, serials: Iterable[str]) -> dict[st
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An issued certificate by its place in the order of creation."""
+
+    authority_id: str
+    created_at: datetime
+    state: RevocationState
+
+
+def newest(reader: Reader, before: Made | None, limit: int) -> list[Made]:
+    """Return certificates of every CA, the newest first, from where ``before`` was."""
+    c = certificates.c
+    conditions = [c.tenant_id == reader.tenant_id, c.state == CertificateState.ISSUED.value]
+    if before is not None:
+        place = (before.created_at, before.state.serial)
+        conditions.append(or_(c.created_at < place[0], and_(c.created_at == place[0], c.serial < place[1])))
+    statement = select(c.authority_id, c.created_at, *_STATE_COLUMNS).where(*conditions)
+    found = reader.execute(statement.order_by(c.created_at.desc(), c.serial.desc()).limit(limit))
+    return [Made(row.authority_id, row.created_at, _state(row)) for row in found]
+
+
 _OF_DIGEST: Final = and_(repeats.c.tenant_id == bindparam("of_tenant"), repeats.c.digest == bindparam("of_digest"))
 _REMEMBERED: Final = Prepared(
     select(repeats.c.authority_id, repeats.c.serial).where(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from pycryptoutil_protocols.der import integer, sequence
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.ocsp import caching, codec, exchange
 from pycryptoutil_protocols.x509 import decode_certificate
@@ -16,6 +17,7 @@ from pycryptoutil_protocols.x509 import decode_certificate
 from pycryptoutil.authority import store
 from pycryptoutil.authority.certificates import store as certificate_store
 from pycryptoutil.authority.model import RevocationEvent, RevocationState
+from pycryptoutil.authority.ocsp import warm
 from pycryptoutil.authority.ocsp.cache import Key, Presigned, PresignedCache, StatusCache
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.room import Room
@@ -78,6 +80,8 @@ class OcspService:
         watch.subscribe(self._signer_revoked)  # before the cache, so that nothing is signed by it any more
         watch.subscribe(self.cache.changed)
         watch.subscribe(self.statuses.changed)
+        self._warm_until = float("-inf")  # monotonic: after this, what was signed ahead is to be signed anew
+        watch.subscribe(self._forgotten)
 
     # -- the reactor's side: no I/O, no lock ---------------------------------------------------------------------------
 
@@ -96,6 +100,11 @@ class OcspService:
         With ``key`` the response is kept for :meth:`cached`, where it may be.
         """
         generation = self.cache.generation  # before anything is looked at that a revocation changes
+        held = self.cached((public_id, encoded))  # under another spelling of the same request
+        if held is not None:
+            if key is not None:
+                self.cache.put(key, held, generation)
+            return OcspAnswer(held.der, held.headers, held.etag)
         responder = self._responder(public_id)
         request = codec.decode_request(encoded)
         wanted = exchange.serials(request, responder.issuer, self._policy)
@@ -127,6 +136,40 @@ class OcspService:
         for public_id, group in by_authority.items():
             generation = self.cache.generation
             self._sign_again(self._responder(public_id), group, generation)
+
+    def warm(self) -> int:
+        """Sign ahead for the newest certificates at the start, and anew when that gets old; return how many now."""
+        now = self._clock.monotonic()
+        if self._barrier.sealed or not self._watch.fresh or now < self._warm_until or not self._settings.ocsp_presigned:
+            return 0
+        self._warm_until = now + self._settings.ocsp_validity_hours * 3600 / 2 - _REFRESH_SOON
+        try:
+            return warm.warm(self._room, self._presign, self._settings.ocsp_presigned)
+        except Fault:
+            self._warm_until = float("-inf")
+            raise
+
+    def _presign(self, public_id: str, states: Sequence[RevocationState]) -> int:
+        """Keep answers to the plain requests by SHA-1, which is what nearly all clients without a nonce send."""
+        generation = self.cache.generation
+        responder = self._responder(public_id)
+        # asked after the generation was: what was read before may have been revoked since
+        fresh = self._statuses(responder, tuple(int(one.serial, 16) for one in states))
+        issuer = codec.issuer_part("sha1", *responder.issuer.hashes["sha1"])
+        wanted = [(sequence(issuer, integer(serial)), serial, status) for serial, status in fresh.items()]
+        singles, produced_at = exchange.presign(
+            [(cert_id, status) for cert_id, _, status in wanted], self._clock.now(), self._policy_of(responder)
+        )
+        signed = responder.signer.sign_many(singles, produced_at)
+        for (cert_id, serial, _), single, der in zip(wanted, singles, signed, strict=True):
+            answer = exchange.Answer((single,), produced_at, None, b"", True, single[4], single[5])
+            made = self._presigned(responder, der, serial, cert_id, answer)
+            self.cache.put((public_id, codec.encode_request((cert_id,))), made, generation)
+        return len(signed)
+
+    def _forgotten(self, events: Sequence[RevocationEvent] | None) -> None:
+        if events is None:
+            self._warm_until = float("-inf")
 
     def renew(self) -> None:
         """Renew every delegated responder certificate that is in the last third of its life."""

@@ -56,6 +56,7 @@ SERVICE = ServiceDefinition(
     background=(
         BackgroundTask("revocation-watch", POLL_INTERVAL, lambda state: state.watch.poll()),
         BackgroundTask("ocsp-refresh", 30.0, lambda state: state.ocsp.refresh()),
+        BackgroundTask("ocsp-warm", 5.0, lambda state: state.ocsp.warm()),
         BackgroundTask("ocsp-signers", 300.0, lambda state: state.ocsp.renew(), every_worker=False),
         BackgroundTask("signers", 300.0, lambda state: state.authority.signers.renew(), every_worker=False),
         BackgroundTask("scep", 300.0, lambda state: state.scep and state.scep.expire(), every_worker=False),

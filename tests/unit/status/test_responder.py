@@ -381,3 +381,73 @@ def test_no_response_outlives_the_certificate_that_signs_it(make_house: MakeHous
     signer = cx.load_der_x509_certificate(answer.certificates[0])
     assert answer.singles[0].next_update is not None
     assert house.clock.now() < answer.singles[0].next_update <= signer.not_valid_after_utc
+
+
+def test_what_is_in_use_is_answered_ahead_from_the_start(house: House, make_house: MakeHouse) -> None:
+    """A replica that starts has signed before it was asked, in whatever spelling the question comes."""
+    issued = [house.issue(f"n{number}.example.test") for number in range(3)]
+    house.revoke(issued[1].serial)
+    replica = make_house()
+    assert replica.ocsp.warm() == 0, "not before it knows of revocations"
+    replica.watch.poll()
+    assert replica.ocsp.warm() >= 3
+    assert replica.ocsp.warm() == 0, "once is enough"
+    for one, status in zip(issued, (CertStatus.GOOD, CertStatus.REVOKED, CertStatus.GOOD), strict=True):
+        found = replica.ocsp.cached(("issuing", request_for(one)))
+        assert found is not None
+        answer = decoded(replica, found.der)
+        assert [(each.status, each.cert_id.serial) for each in answer.singles] == [(status, int(one.serial, 16))]
+        path = f"/ocsp/issuing/{codec.encode_get(request_for(one))}"
+        assert replica.ocsp.respond("issuing", request_for(one), ("issuing", path)).der == found.der
+        assert replica.ocsp.cached(("issuing", path)) is found
+    house.revoke(issued[0].serial)
+    replica.watch.poll()
+    assert replica.ocsp.cached(("issuing", request_for(issued[0]))) is None
+    replica.clock.advance(12 * 3600 - 60)
+    replica.watch.poll()
+    assert replica.ocsp.warm() >= 3, "and again before they end"
+    found = replica.ocsp.cached(("issuing", request_for(issued[0])))
+    assert found is not None
+    assert decoded(replica, found.der).singles[0].status is CertStatus.REVOKED
+
+
+def test_what_is_signed_ahead_is_bounded_and_can_be_turned_off(house: House, make_house: MakeHouse) -> None:
+    for number in range(4):
+        house.clock.advance(1)
+        newest = house.issue(f"n{number}.example.test")
+    few = make_house(ocsp_presigned=2)
+    few.watch.poll()
+    assert few.ocsp.warm() == 2
+    assert few.ocsp.cached(("issuing", request_for(newest))) is not None
+    none = make_house(ocsp_presigned=0)
+    none.watch.poll()
+    assert none.ocsp.warm() == 0
+    house.clock.advance(400 * 86400)  # expired: nobody asks any more
+    few.watch.poll()
+    assert few.ocsp.warm() == 0
+
+
+def test_clients_never_see_the_change_of_signers(house: House) -> None:
+    """Two months, day by day: every answer, kept or signed for a nonce, verifies, by a signer that outlives it."""
+    issued = house.issue()
+    asked = request_for(issued)
+    signers = set()
+    for _ in range(65):
+        house.clock.advance(23 * 3600)
+        house.watch.poll()
+        house.ocsp.renew()
+        house.ocsp.refresh()
+        house.ocsp.warm()
+        kept = house.ocsp.cached(("issuing", asked))
+        ders = [house.ocsp.respond("issuing", request_for(issued, nonce=b"n" * 16)).der]
+        ders.append(kept.der if kept is not None else house.ocsp.respond("issuing", asked, ("issuing", asked)).der)
+        for encoded in ders:
+            answer = decoded(house, encoded)
+            signer = cx.load_der_x509_certificate(answer.certificates[0])
+            now = house.clock.now()
+            assert signer.not_valid_before_utc <= now < signer.not_valid_after_utc
+            next_update = answer.singles[0].next_update
+            assert next_update is not None
+            assert now < next_update <= signer.not_valid_after_utc
+            signers.add(signer.serial_number)
+    assert len(signers) >= 4
