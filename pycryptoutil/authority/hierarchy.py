@@ -14,6 +14,7 @@ from pycryptoutil_protocols.x509 import Certificate, Extension
 
 from pycryptoutil.authority import internal, issue, keys, store, subject
 from pycryptoutil.authority.crl import series
+from pycryptoutil.authority.events import EventType, emit
 from pycryptoutil.authority.issue import Issuance
 from pycryptoutil.authority.model import AuthorityKind, AuthorityOrder, AuthorityStatus, IssueOrder
 from pycryptoutil.authority.names import refused
@@ -146,6 +147,9 @@ def _create(room: Room, uow: UnitOfWork, plan: Plan, actor: str, request_id: str
             request_id=request_id,
         ),
     )
+    data = {"name": row.name, "kind": row.kind.value, "parent": order.parent, "subject": row.subject,
+            "key_algorithm": row.key_algorithm, "not_after": row.not_after.isoformat()}  # fmt: skip
+    emit(uow, EventType.AUTHORITY_CREATED, data)
     return row
 
 

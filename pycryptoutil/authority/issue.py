@@ -31,6 +31,7 @@ from pycryptoutil.authority.certificates import records
 from pycryptoutil.authority.certificates import store as certificates
 from pycryptoutil.authority.certificates.store import CertificateRow
 from pycryptoutil.authority.credentials import store as credentials
+from pycryptoutil.authority.events import EventType, emit
 from pycryptoutil.authority.extensions import Issuer, Parts, Wanted
 from pycryptoutil.authority.keys import CaKey
 from pycryptoutil.authority.model import CertificateState, IssuedCertificate, IssueOrder
@@ -449,6 +450,25 @@ def keep(i: Issuance, uow: UnitOfWork) -> None:
         raise Fault(FaultKind.INTERNAL, f"serial {i.serial_hex} is not reserved any more")
 
 
+def tell(i: Issuance, uow: UnitOfWork) -> None:
+    """Tell who has subscribed, once all of this is durable."""
+    emit(
+        uow,
+        EventType.CERTIFICATE_ISSUED,
+        {
+            "serial": i.serial_hex,
+            "authority": i.ca.name,
+            "profile": i.profile.name,
+            "subject": x509.name_text(i.subject.der),
+            "sans": list(map(str, i.sans)),
+            "not_before": i.not_before.isoformat(),
+            "not_after": i.not_after.isoformat(),
+            "requester": i.requester,
+            "protocol": i.order.protocol,
+        },
+    )
+
+
 DECISIONS: Final[tuple[Callable[[Issuance], None], ...]] = (
     read_request,
     check_kind,
@@ -471,6 +491,7 @@ WRITES: Final[tuple[Callable[[Issuance, UnitOfWork], None], ...]] = (
     sign,
     compare,
     keep,
+    tell,
 )
 
 

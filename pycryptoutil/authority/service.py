@@ -18,6 +18,7 @@ from pycryptoutil.authority.certificates.bulk import BulkOrder, BulkResult
 from pycryptoutil.authority.credentials import service as credentials
 from pycryptoutil.authority.enrolment import Approval, ApprovalFilter, ApprovalPage, Enrolment
 from pycryptoutil.authority.enrolment.service import Enrolments
+from pycryptoutil.authority.events import EventType, emit
 from pycryptoutil.authority.keys import CaKeys, offline
 from pycryptoutil.authority.lifecycle import publication
 from pycryptoutil.authority.model import (
@@ -173,6 +174,7 @@ class CertificateAuthorityService:
             store.set_authority_status(uow, row.id, status)
             details = {"status": status.value}
             audit.append(uow, AuditEvent("authority.status", actor, name, "success", details, request_id))
+            emit(uow, EventType.AUTHORITY_STATUS, {"name": name, "status": status.value})
         return self.authority(tenant_id, name)
 
     def renew_signer(self, tenant_id: str, authority_id: str) -> None:

@@ -236,6 +236,7 @@ TRANSACTION_SECRETS: Final = SealedColumn(
     "protocol_transactions", ("protocol", "id"), "sealed_secret", "protocol-transaction-secret"
 )
 REQUEST_KEYS: Final = SealedColumn("authority_requests", ("id",), "sealed_key", "authority-request-key")
+WEBHOOK_SECRETS: Final = SealedColumn("event_subscriptions", ("id",), "sealed_secret", "webhook-secret")
 SEALED_COLUMNS: Final = (
     AUTHORITY_KEYS,
     SIGNER_KEYS,
@@ -243,6 +244,7 @@ SEALED_COLUMNS: Final = (
     ENROLMENT_KEYS,
     TRANSACTION_SECRETS,
     REQUEST_KEYS,
+    WEBHOOK_SECRETS,
 )
 
 

@@ -17,6 +17,7 @@ from pycryptoutil.cli.lifecycle import COMMANDS as LIFECYCLE
 from pycryptoutil.cli.revoking import COMMANDS, TIME, rfc3339
 from pycryptoutil.cli.scep import scep
 from pycryptoutil.cli.timestamp import timestamp
+from pycryptoutil.cli.webhook import webhook
 
 SERVICE: Final = "pki-ca"
 _AUTHORITY_COLUMNS: Final = ("name", "kind", "status", "subject", "key_algorithm", "not_after", "ocsp_url")
@@ -48,6 +49,7 @@ ca.add_command(timestamp)
 ca.add_command(scep)
 ca.add_command(cmc)
 ca.add_command(hsm)
+ca.add_command(webhook)
 for _command in (*COMMANDS, *LIFECYCLE):
     ca.add_command(_command)
 

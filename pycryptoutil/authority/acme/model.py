@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from pycryptoutil_protocols.acme.messages import ChallengeType
 
 from pycryptoutil.authority.enrolment import Enrolment
 from pycryptoutil.authority.model import IssueOrder
-
-Network: TypeAlias = IPv4Network | IPv6Network
+from pycryptoutil.authority.outreach import Network
 
 
 class Enroller(Protocol):

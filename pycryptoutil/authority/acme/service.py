@@ -19,8 +19,6 @@ from pycryptoutil.authority.acme.certificates import Chain
 from pycryptoutil.authority.acme.context import Caller, Core
 from pycryptoutil.authority.acme.dns import resolvers
 from pycryptoutil.authority.acme.fetch import Fetcher
-from pycryptoutil.authority.acme.guard import AddressGuard
-from pycryptoutil.authority.acme.jobs import Jobs
 from pycryptoutil.authority.acme.model import AcmeRules, Enroller, Place
 from pycryptoutil.authority.acme.nonces import Nonces
 from pycryptoutil.authority.acme.predecessors import Renewal
@@ -28,6 +26,7 @@ from pycryptoutil.authority.acme.store import accounts as account_store
 from pycryptoutil.authority.acme.store import orders as store
 from pycryptoutil.authority.acme.store.rows import AccountRow, ChallengeRow, OrderRow
 from pycryptoutil.authority.acme.validator import Validator
+from pycryptoutil.authority.outreach import AddressGuard, Jobs
 from pycryptoutil.authority.room import Room
 from pycryptoutil.storage import SYSTEM_TENANT
 
@@ -47,7 +46,7 @@ class AcmeService:
         self.core = Core(room, rules, enroller)
         self.nonces = Nonces(room.database, room.barrier, room.clock)
         self._validator = Validator(self.core, fetchers if fetchers is not None else _fetchers(room, rules))
-        self._jobs = Jobs(rules.validators)
+        self._jobs = Jobs("acme", rules.validators)
 
     # -- directory -----------------------------------------------------------------------------------------------------
 

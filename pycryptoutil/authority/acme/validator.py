@@ -26,10 +26,11 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil.authority.acme import orders
 from pycryptoutil.authority.acme.context import Caller, Core, actor_of
 from pycryptoutil.authority.acme.dns import NoAnswerFault, Resolver
-from pycryptoutil.authority.acme.fetch import Deadline, Fetcher
+from pycryptoutil.authority.acme.fetch import Fetcher
 from pycryptoutil.authority.acme.store import accounts as account_store
 from pycryptoutil.authority.acme.store import orders as store
 from pycryptoutil.authority.acme.store.rows import AccountRow, AuthorizationRow, ChallengeRow, OrderRow
+from pycryptoutil.authority.outreach import Deadline
 from pycryptoutil.crypto.chain import verify_chain
 from pycryptoutil.storage import UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent

@@ -11,6 +11,7 @@ from pycryptoutil.authority import room as rooms
 from pycryptoutil.authority import store as tables
 from pycryptoutil.authority.certificates import records, store
 from pycryptoutil.authority.certificates.store import CertificateRow
+from pycryptoutil.authority.events import EventType, emit
 from pycryptoutil.authority.model import CertificateRecord, RevocationReason
 from pycryptoutil.authority.room import Room
 from pycryptoutil.storage import UnitOfWork, audit
@@ -85,6 +86,18 @@ def write(
         details["by"] = change.by
     event = AuditEvent("certificate.revoke", actor, f"{authority}/{row.serial}", "success", details, request_id)
     audit.append(uow, event)
+    held = change.reason is RevocationReason.CERTIFICATE_HOLD
+    data = {
+        "serial": row.serial,
+        "authority": authority,
+        "profile": row.profile,
+        "subject": row.subject,
+        "requester": row.requester,
+        "status": "valid" if change.reason is None else "held" if held else "revoked",
+        "reason": change.reason.value if change.reason is not None else None,
+        "revoked_at": change.revoked_at.isoformat() if change.revoked_at is not None else None,
+    }
+    emit(uow, EventType.CERTIFICATE_RELEASED if change.reason is None else EventType.CERTIFICATE_REVOKED, data)
     return True
 
 

@@ -22,6 +22,7 @@ from pycryptoutil.authority.crl import generate, series
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.crl.series import DELTA, FULL, Series
 from pycryptoutil.authority.crl.store import CrlFile, CrlHead, CrlRow, Scope
+from pycryptoutil.authority.events import EventType, emit
 from pycryptoutil.authority.keys import offline
 from pycryptoutil.authority.model import AuthorityKind, RevocationEvent
 from pycryptoutil.authority.revocation_status import RevocationWatch
@@ -359,6 +360,7 @@ class CrlService:
                 crl_store.insert(uow, made, scheduled=due and base is None)
                 details = {"number": number, "entries": made.head.entries, "sha256": made.head.sha256, **said}
                 audit.append(uow, AuditEvent("crl.publish", actor, row.name, details=details))
+                emit(uow, EventType.CRL_PUBLISHED, {"authority": row.name, "scope": of.scope} | details)
         _log.info("%s CRL %d of %s published with %d entries", of.scope, number, row.name, made.head.entries)
 
     @contextlib.contextmanager

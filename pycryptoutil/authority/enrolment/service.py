@@ -30,6 +30,7 @@ from pycryptoutil.authority.enrolment.model import (
     EnrolmentState,
 )
 from pycryptoutil.authority.enrolment.store import DecisionRow, EnrolmentRow
+from pycryptoutil.authority.events import EventType, emit
 from pycryptoutil.authority.issue import Issuance
 from pycryptoutil.authority.model import IssuedCertificate, IssueOrder
 from pycryptoutil.authority.room import Room, chain, load_profile
@@ -133,6 +134,7 @@ class Enrolments:
                     "spki_sha256": row.spki_sha256,
                 }
                 audit.append(uow, AuditEvent("approval.request", i.requester, row.id, "success", details, i.request_id))
+                emit(uow, EventType.APPROVAL_REQUESTED, {"id": row.id, "requester": i.requester} | details)
         except Fault as fault:
             earlier = self._current(row.tenant_id, digest) if fault.kind is FaultKind.CONFLICT else None
             if earlier is None:
@@ -293,6 +295,7 @@ class Enrolments:
                     issue.write(i, uow)
                     ends = given.at + timedelta(hours=self._room.settings.idempotency_hours)
                     store.decide(uow, row.id, ApprovalState.ISSUED, given.at, ends, serial=i.serial_hex)
+                    _tell(uow, row, ApprovalState.ISSUED, given.actor, i.serial_hex)
         except Fault as fault:
             if not last or fault.kind in _TRANSIENT or self._said(row, given):
                 raise
@@ -348,6 +351,7 @@ class Enrolments:
         outcome = "success" if state in {ApprovalState.REJECTED, ApprovalState.CANCELLED} else "failure"
         details = {"requester": row.requester, "reason": reason}
         audit.append(uow, AuditEvent(f"approval.{_VERBS[state]}", actor, row.id, outcome, details, request_id))
+        _tell(uow, row, state, actor)
         return True
 
     # -- upkeep --------------------------------------------------------------------------------------------------------
@@ -368,6 +372,11 @@ _VERBS: Final = {
     ApprovalState.EXPIRED: "expire",
     ApprovalState.FAILED: "fail",
 }
+
+
+def _tell(uow: UnitOfWork, row: EnrolmentRow, state: ApprovalState, actor: str, serial: str = "") -> None:
+    data = {"id": row.id, "state": state.value, "by": actor, "requester": row.requester, "profile": row.profile}
+    emit(uow, EventType.APPROVAL_DECIDED, data | ({"serial": serial} if serial else {}))
 
 
 def _find(reader: Reader, enrolment_id: str) -> EnrolmentRow:

@@ -95,7 +95,8 @@ def _by_challenge(
         return Caller(place.profile, f"scep:static:{place.profile}", challenge=challenge)
     for asked in rules.webhooks:
         if _applies(service, asked, place):
-            webhook.ask(asked, webhook.question(asked, csr, transaction_id, place.authority.name, now))
+            question = webhook.question(asked, csr, transaction_id, place.authority.name, now)
+            webhook.ask(asked, question, service.room.clock)
             return Caller(place.profile, f"scep:webhook:{place.profile}", challenge=challenge)
     raise Fault(FaultKind.UNAUTHENTICATED, "no credential, static challenge or webhook has this challenge", _WRONG)
 

@@ -10,18 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.client
 import json
-import ssl
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from pycryptoutil_protocols.csr import CertificationRequest
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority.names import from_general_name
+from pycryptoutil.authority.outreach import Poster, Unreachable
 from pycryptoutil.authority.scep.rules import Webhook
+from pycryptoutil.clock import Clock
 from pycryptoutil.crypto.x509 import name_text
 
 _MAX_ANSWER: Final = 64 * 1024
@@ -48,18 +47,21 @@ def signature(secret: str, body: bytes) -> str:
     return "sha256=" + hmac.digest(secret.encode(), body, hashlib.sha256).hex()
 
 
-def ask(webhook: Webhook, body: bytes) -> None:
+def ask(webhook: Webhook, body: bytes, clock: Clock) -> None:
     """Raise Fault(UNAUTHENTICATED) unless the webhook allows it, UNAVAILABLE when it cannot be asked."""
-    headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "pycryptoutil-scep"}
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if webhook.secret:
         headers["X-Signature"] = signature(webhook.secret, body)
+    # configuration says where it goes, so that may be anywhere
+    poster = Poster(clock, None, ca_file=webhook.ca_file, agent="pycryptoutil-scep")
     try:
-        status, answer = _post(webhook, body, headers)
-    except (OSError, http.client.HTTPException) as error:
-        raise _away(f"webhook of {webhook.profile}: {type(error).__name__}: {error}") from None
+        answer = poster.post(webhook.url, body, headers, webhook.timeout, _MAX_ANSWER)
+    except Unreachable as fault:
+        raise _away(f"webhook of {webhook.profile}: {fault.detail}") from None
+    status = answer.status
     if status >= 500 or status == 429:
         raise _away(f"webhook of {webhook.profile}: HTTP {status}")
-    document = _document(answer) if status == 200 else {}
+    document = _document(answer.body) if status == 200 else {}
     if document.get("allow") is not True:
         reason = str(document.get("reason", ""))[:200]
         detail = f"webhook of {webhook.profile} says no: HTTP {status} {reason!r}"
@@ -72,25 +74,6 @@ def _document(answer: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _post(webhook: Webhook, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    """No redirect is followed: the question goes where configuration says, and nowhere else."""
-    url = urlsplit(webhook.url)
-    host = url.hostname or ""
-    connection: http.client.HTTPConnection
-    if url.scheme == "https":
-        trust = ssl.create_default_context(cafile=webhook.ca_file or None)
-        connection = http.client.HTTPSConnection(host, url.port, timeout=webhook.timeout, context=trust)
-    else:
-        connection = http.client.HTTPConnection(host, url.port, timeout=webhook.timeout)
-    try:
-        path = url.path or "/"
-        connection.request("POST", f"{path}?{url.query}" if url.query else path, body, headers)
-        response = connection.getresponse()
-        return response.status, response.read(_MAX_ANSWER)
-    finally:
-        connection.close()
 
 
 def _away(detail: str) -> Fault:

@@ -24,6 +24,7 @@ from pycryptoutil.services.pki_ca.settings import PkiCaSettings
 from pycryptoutil.services.pki_ca.ssh import routes as ssh_routes
 from pycryptoutil.services.pki_ca.state import State, build
 from pycryptoutil.services.pki_ca.tsa import routes as tsa_routes
+from pycryptoutil.services.pki_ca.webhooks import routes as webhook_routes
 
 SERVICE = ServiceDefinition(
     name="pki-ca",
@@ -38,6 +39,7 @@ SERVICE = ServiceDefinition(
         *certificate_routes.ROUTES,
         *approval_routes.ROUTES,
         *lifecycle_routes.ROUTES,
+        *webhook_routes.ROUTES,
         *ssh_routes.ROUTES,
         *est_routes.ROUTES,
         *ocsp_routes.ROUTES,
@@ -65,13 +67,15 @@ SERVICE = ServiceDefinition(
         BackgroundTask("cmc", 30.0, cmc_handlers.upkeep, every_worker=False),
         BackgroundTask("acme", 2.0, lambda state: state.acme and state.acme.tick()),
         BackgroundTask("acme-tidy", 600.0, lambda state: state.acme and state.acme.tidy(), every_worker=False),
+        BackgroundTask("webhooks", 1.0, lambda state: state.events.tick()),
+        BackgroundTask("events", 600.0, lambda state: state.events.maintain(), every_worker=False),
         BackgroundTask("upkeep", 600.0, lambda state: state.authority.maintain(), every_worker=False),
     ),
     readiness=(
         ReadinessCheck("authority", lambda state: state.authority.ready()),
         ReadinessCheck("hsm", lambda state: state.authority.room.vault.check()),
     ),
-    scopes=rest_routes.SCOPES | certificate_routes.SCOPES | approval_routes.SCOPES,
+    scopes=rest_routes.SCOPES | certificate_routes.SCOPES | approval_routes.SCOPES | webhook_routes.SCOPES,
 )
 
 __all__ = ["SERVICE", "State"]

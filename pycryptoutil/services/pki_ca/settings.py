@@ -10,6 +10,7 @@ from pycryptoutil.services.pki_ca.cmc.settings import CmcSettings
 from pycryptoutil.services.pki_ca.cmp.settings import CmpSettings
 from pycryptoutil.services.pki_ca.scep.settings import ScepSettings
 from pycryptoutil.services.pki_ca.tsa.settings import TsaSettings
+from pycryptoutil.services.pki_ca.webhooks.settings import WebhookSettings
 
 
 class PkiCaSettings(AuthoritySettings):
@@ -20,3 +21,4 @@ class PkiCaSettings(AuthoritySettings):
     scep: ScepSettings = Field(default_factory=ScepSettings)
     tsa: TsaSettings = Field(default_factory=TsaSettings)
     acme: AcmeSettings = Field(default_factory=AcmeSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)

@@ -8,6 +8,7 @@ from pycryptoutil.authority import CertificateAuthorityService, DistributionUrls
 from pycryptoutil.authority.acme import AcmeService
 from pycryptoutil.authority.cmp import CmpService
 from pycryptoutil.authority.crl import CrlService
+from pycryptoutil.authority.events import EventService
 from pycryptoutil.authority.ocsp import OcspService
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.scep import ScepService
@@ -37,6 +38,7 @@ class State:
     acme: AcmeService | None  # None: not offered
     scep: ScepService | None
     cmp: CmpService | None
+    events: EventService
 
 
 def build(resources: Resources) -> State:
@@ -68,4 +70,5 @@ def build(resources: Resources) -> State:
         AcmeService(room, authority, settings.acme.rules(resources.profile)) if settings.acme.enabled else None,
         ScepService(authority, crls, settings.scep.rules(), clock) if settings.scep.enabled else None,
         CmpService(authority, crls, settings.cmp.rules(), clock) if settings.cmp.enabled else None,
+        EventService(room, settings.webhooks.rules(resources.profile)),
     )

@@ -16,10 +16,11 @@ from pycryptoutil.crypto.x509 import pem
 from pycryptoutil.services.pki_ca.certificates import routes as certificate_routes
 from pycryptoutil.services.pki_ca.rest import routes as rest_routes
 from pycryptoutil.services.pki_ca.ssh import routes as ssh_routes
+from pycryptoutil.services.pki_ca.webhooks import routes as webhook_routes
 from tests.support.authority import csr
 from tests.support.door import Answer, Door
 
-ROUTES = (*rest_routes.ROUTES, *certificate_routes.ROUTES, *ssh_routes.ROUTES)
+ROUTES = (*rest_routes.ROUTES, *certificate_routes.ROUTES, *webhook_routes.ROUTES, *ssh_routes.ROUTES)
 PROFILE = """name: mine
 title: Mine
 validity: {default: 30d, maximum: 90d}
@@ -245,7 +246,7 @@ def test_every_route_asks_for_its_scope(door: Door) -> None:
     reader = door.client("pki:read")
     assert reader.get("/certificates").status == 200
     assert reader.post(f"/certificates/{serial}/revoke", {}).status == 403
-    known = set(rest_routes.SCOPES) | set(certificate_routes.SCOPES)
+    known = set(rest_routes.SCOPES) | set(certificate_routes.SCOPES) | set(webhook_routes.SCOPES)
     assert {scope for scope, _, _ in requests(serial)} == known
 
 
@@ -379,3 +380,37 @@ def test_public_keys_that_are_refused(door: Door) -> None:
     ):
         answer = door.admin.post("/certificates", wrong)
         assert answer.status == status, (wrong, answer.text)
+
+
+def test_webhooks(door: Door) -> None:
+    body = {"url": "https://hooks.example.com/x", "types": ["certificate.issued"], "description": "ops"}
+    made = door.admin.post("/webhooks", body)
+    assert made.status == 201, made.text
+    assert made.json["secret"].startswith("whsec_")
+    place = f"/webhooks/{made.json['id']}"
+    assert "secret" not in door.admin.get(place).json
+    assert made.json["secret"] not in door.admin.get("/webhooks").text
+    issued = issue(door, "a.example.com")
+    listed = door.admin.get(f"{place}/deliveries?limit=1").json
+    assert [(one["type"], one["data"]["serial"]) for one in listed["items"]] == [
+        ("certificate.issued", issued["serial"])
+    ]
+    assert listed["next"] is None
+    delivery = listed["items"][0]["id"]
+    issue(door, "b.example.com")
+    first = door.admin.get(f"{place}/deliveries?limit=1").json
+    second = door.admin.get(f"{place}/deliveries?limit=1&cursor={first['next']}").json
+    assert {one["id"] for one in first["items"] + second["items"]} >= {delivery}
+    assert second["next"] is None
+    assert door.admin.get(f"{place}/deliveries?status=dead").json["items"] == []
+    assert door.admin.post(f"{place}/deliveries/{delivery}/redeliver").status == 409
+    assert door.admin.post(f"{place}/deliveries/nothing/redeliver").status == 404
+    assert door.admin.post(f"{place}/disable").json["status"] == "disabled"
+    assert door.admin.post(f"{place}/test").status == 409
+    assert door.admin.post(f"{place}/enable").json["status"] == "active"
+    assert door.admin.delete(place).status == 204
+    assert door.admin.get(place).status == 404
+    assert door.admin.get(f"{place}/deliveries").status == 404
+    for wrong in ({"url": "ftp://x"}, {"url": "https://x/", "types": ["x"]}, {"url": "https://x/", "secret": "x"}, {}):
+        assert door.admin.post("/webhooks", wrong).status in {400, 422}, wrong
+    assert door.admin.post("/webhooks", {"url": "https://169.254.169.254/"}).status == 403

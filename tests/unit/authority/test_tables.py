@@ -12,6 +12,7 @@ from sqlalchemy import text
 from pycryptoutil.authority.acme.store.tables import TABLES as ACME_TABLES
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.enrolment import store as enrolment_store
+from pycryptoutil.authority.events.store import TABLES as EVENT_TABLES
 from pycryptoutil.authority.lifecycle import store as lifecycle_store
 from pycryptoutil.authority.lifecycle.offline import store as offline_store
 from pycryptoutil.authority.ssh import store as ssh_store
@@ -36,6 +37,7 @@ ROOMS = (
     lifecycle_store.rollovers,
     lifecycle_store.links,
     offline_store.requests,
+    *EVENT_TABLES,
     *ACME_TABLES,
 )
 

@@ -1,16 +1,15 @@
-"""Which addresses validation may connect to: nobody asks this server to knock at its own network's doors."""
+"""Which addresses may be connected to: nobody asks this server to knock at its own network's doors."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, TypeAlias
 
-from pycryptoutil_protocols.acme.problems import ProblemType, refused
+from pycryptoutil.authority.outreach.connection import Step, Unreachable
 
-from pycryptoutil.authority.acme.model import Network
-
+Network: TypeAlias = IPv4Network | IPv6Network
 Address: TypeAlias = IPv4Address | IPv6Address
 
 _NAT64: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
@@ -24,11 +23,11 @@ class AddressGuard:
         self._allow = tuple(allow)
 
     def check(self, text: str) -> Address:
-        """Return the address; the problem ``connection`` if it must not be connected to."""
+        """Return the address; Unreachable if it must not be connected to."""
         address = ipaddress.ip_address(text.partition("%")[0])
         if not self._allowed(address):
-            raise refused(
-                ProblemType.CONNECTION, f"{address} is not an address that this CA connects to", "forbidden address"
+            raise Unreachable(
+                Step.CONNECTION, f"{address} is not an address that this CA connects to", "forbidden address"
             )
         return address
 

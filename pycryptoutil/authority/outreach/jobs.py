@@ -20,7 +20,8 @@ _log = logging.getLogger(__name__)
 class Jobs:
     """Runs jobs whose work stands in the database: one that is dropped is found again there."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, name: str, threads: int) -> None:
+        self._name = name
         self._threads = threads
         self._queue: queue.Queue[Job] = queue.Queue(_MAX_WAITING)
         self._lock = threading.Lock()
@@ -35,7 +36,7 @@ class Jobs:
         with self._lock:
             if self._begun < self._threads:
                 self._begun += 1
-                threading.Thread(target=self._work, name=f"acme-{self._begun}", daemon=True).start()
+                threading.Thread(target=self._work, name=f"{self._name}-{self._begun}", daemon=True).start()
 
     def _work(self) -> None:
         while True:
@@ -43,6 +44,6 @@ class Jobs:
             try:
                 job()
             except Fault as fault:
-                _log.warning("ACME job: %s", fault.detail)
+                _log.warning("%s job: %s", self._name, fault.detail)
             except Exception:  # noqa: BLE001  it is logged, and a thread must outlive its jobs
-                _log.exception("ACME job")
+                _log.exception("%s job", self._name)
