@@ -81,6 +81,12 @@ class KeyVault:
         if reference is not None:
             self._destroy(reference)
 
+    @staticmethod
+    def require(key: KeyHandle) -> None:
+        """Raise TokenFault for a key whose token is away: asked before work that would be for nothing."""
+        if isinstance(key, TokenKey):
+            key.check()
+
     def check(self) -> None:
         """Raise Fault(UNAVAILABLE), with its whole text for operators, unless the token answers; without one, pass."""
         if self._token is None:

@@ -28,6 +28,7 @@ from pycryptoutil.authority.model import AuthorityKind, RevocationEvent
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.room import Room
 from pycryptoutil.authority.store import AuthorityRow
+from pycryptoutil.crypto.pkcs11 import TokenFault
 from pycryptoutil.crypto.signer import KeySigner, build_crl, build_crl_file
 from pycryptoutil.storage import SYSTEM_TENANT, UnitOfWork, audit, lease
 from pycryptoutil.storage.audit import AuditEvent
@@ -42,6 +43,7 @@ _LEASE_SECONDS: Final = 60.0
 _LEASE_ATTEMPTS: Final = 50
 _LEASE_WAIT: Final = 0.2
 _FRESH_FOR: Final = 5.0
+_TOKEN_REST: Final = 5.0  # seconds before a CA is tried again whose key is in a token that is away
 _REST: Final = 5.0  # times what the last one took
 _MAX_CACHED_BYTES: Final = 256 << 20
 _LOOK_AT_ALL: Final = 30.0  # seconds; schedules are in hours
@@ -240,6 +242,9 @@ class CrlService:
             return
         try:
             self._make_if_free(tenant_id, row)
+        except TokenFault as fault:  # other CAs may have their keys elsewhere
+            self._not_before[row.id] = self._clock.monotonic() + _TOKEN_REST
+            _log.warning("no CRL of %s: %s", row.name, fault.detail)
         except Fault as fault:
             if fault.kind in _EVERYBODYS:
                 raise
@@ -342,6 +347,7 @@ class CrlService:
 
     def _make(self, tenant_id: str, row: AuthorityRow, actor: str, of: Series) -> None:
         """Number and audit row first, then the signature, then the CRL: nothing signed is unknown to the database."""
+        self._room.vault.require(self._room.keys.open(row))  # before a number is taken
         now = self._clock.now().replace(microsecond=0)
         base = self._base(tenant_id, row, now) if of is DELTA else None
         said: dict[str, object] = {} if of is FULL else {"scope": of.scope}

@@ -23,6 +23,7 @@ from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.room import Room
 from pycryptoutil.authority.serials import to_hex
 from pycryptoutil.authority.signers import make
+from pycryptoutil.crypto.pkcs11 import TokenFault
 from pycryptoutil.crypto.signer import KeySigner, OcspSigner
 from pycryptoutil.storage import SYSTEM_TENANT
 
@@ -135,7 +136,10 @@ class OcspService:
                 by_authority.setdefault(keys[0][0], []).append(one)
         for public_id, group in by_authority.items():
             generation = self.cache.generation
-            self._sign_again(self._responder(public_id), group, generation)
+            try:
+                self._sign_again(self._responder(public_id), group, generation)
+            except TokenFault as fault:  # other CAs' keys may be elsewhere
+                _log.warning("no responses ahead for %s: %s", public_id, fault.detail)
 
     def warm(self) -> int:
         """Sign ahead for the newest certificates at the start, and anew when that gets old; return how many now."""
@@ -187,6 +191,8 @@ class OcspService:
     def _renew_one(self, tenant_id: str, row: store.AuthorityRow) -> None:
         try:
             make.renew(self._room, tenant_id, row.id, _KIND)
+        except TokenFault as fault:
+            _log.warning("no new OCSP signer for %s: %s", row.name, fault.detail)
         except Fault as fault:  # one CA's trouble keeps no other from its signer
             if fault.kind in {FaultKind.UNAVAILABLE, FaultKind.SEALED, FaultKind.STORAGE_FULL}:
                 raise

@@ -16,6 +16,7 @@ from pycryptoutil.authority.room import Room, chain
 from pycryptoutil.authority.signers import make
 from pycryptoutil.authority.store import AuthorityRow, SignerRow
 from pycryptoutil.crypto.keys import KeyHandle
+from pycryptoutil.crypto.pkcs11 import TokenFault
 from pycryptoutil.crypto.signer import KeySigner
 from pycryptoutil.storage import SYSTEM_TENANT, Reader
 
@@ -92,6 +93,8 @@ class Signers:
     def _renew_one(self, row: AuthorityRow, kind: make.Purpose) -> None:
         try:
             make.renew(self._room, row.tenant_id, row.id, kind)
+        except TokenFault as fault:
+            _log.warning("no new %s signer for %s: %s", kind.name, row.name, fault.detail)
         except Fault as fault:  # one CA's trouble keeps no other from its signer
             if fault.kind in {FaultKind.UNAVAILABLE, FaultKind.SEALED, FaultKind.STORAGE_FULL}:
                 raise

@@ -60,6 +60,9 @@ class Place(Protocol):
     def use(self, reference: KeyReference, what: str, operation: Callable[[Any], T], *, steady: bool = False) -> T:
         """Run ``operation`` with the private key's object."""
 
+    def check(self) -> None:
+        """Raise TokenFault unless the token is there and open."""
+
 
 class TokenKey:
     """A :class:`~pycryptoutil.crypto.keys.KeyHandle`. It knows its public half: only its use needs the token."""
@@ -80,6 +83,10 @@ class TokenKey:
     def public_spki(self) -> bytes:
         """DER SubjectPublicKeyInfo."""
         return self.reference.spki
+
+    def check(self) -> None:
+        """Raise TokenFault unless the key's token is there and open."""
+        self._place.check()
 
     def sign(self, signature_algorithm: str, data: bytes) -> bytes:
         """Sign ``data``; what is longer than a digest is hashed here. Fault(BAD_ALGORITHM, UNAVAILABLE).

@@ -19,6 +19,7 @@ from pycryptoutil.authority.ocsp import OcspService
 from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.crypto.keys import PrivateKey
 from pycryptoutil.crypto.pkcs11 import TokenKey
+from pycryptoutil.storage import audit
 from tests.support.authority import TENANT, World, csr, open_world
 from tests.support.databases import Databases
 from tests.support.hsm import PIN, SoftHsm
@@ -246,3 +247,39 @@ def test_settings_that_contradict(section: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text) as caught:
         AuthoritySettings.model_validate({"hsm": section})
     assert PIN not in "".join(error["msg"] for error in caught.value.errors())  # type: ignore[attr-defined]
+
+
+def test_what_other_keys_can_sign_goes_on(hsm: SoftHsm, sqlite_databases: Databases, tmp_path: Path) -> None:
+    """The root's key is in the token, the issuing CA's is not; no CRL number and no audit row is spent on the root."""
+    chosen = settings(hsm, hsm.make(), section={"keys": ["root"]}, crl_refresh_hours=1)
+    with open_world(sqlite_databases.fresh(PACKAGES), tmp_path, chosen) as world:
+        room = world.service.room
+        watch = RevocationWatch(world.database, world.clock)
+        crls, responder = CrlService(room), OcspService(room, watch)
+        crls.tick()
+        before = {name: crls.current(name).head for name in ("root", "issuing")}
+        with hsm.away():
+            for _ in range(3):
+                world.clock.advance(7200)
+                crls.tick()
+            after = {name: crls.current(name).head for name in ("root", "issuing")}
+            assert after["root"].number == before["root"].number
+            assert after["issuing"].number > before["issuing"].number
+            world.clock.advance(10 * 86400)
+            responder.renew()  # of the issuing CA it can
+            signers = {}
+            with world.database.read(TENANT) as reader:
+                for row in store.all_authorities(reader):
+                    signers[row.name] = len(store.signers_of(reader, row.id, "ocsp"))
+                events = [one.event for one in audit.export(reader, TENANT)]
+            assert signers == {"root": 1, "issuing": 2}
+            signed = [event for event in events if event.action == "crl.sign" and event.target == "root"]
+            assert len(signed) == 1
+
+        def caught_up() -> bool:
+            world.clock.advance(10)
+            crls.tick()
+            return crls.current("root").head.number > before["root"].number
+
+        until(caught_up, "the root's CRL is made when the token is back", 10)
+        responder.renew()
