@@ -211,7 +211,7 @@ def _derive(secret: bytes, facts: dict[str, Any]) -> SymmetricKey:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a 0600 file whole and durably, in place of one that may be there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -35,6 +35,10 @@ def run(service: str, ready_file: Path | None, workers: int | None, tour: bool, 
     """  # noqa: D301  click reads the backspace
     from dataclasses import replace
 
+    from pycryptoutil.cli import first_process
+
+    first_process.stand_aside()  # before anything is imported that starts a thread or takes its time
+
     from pycryptoutil.service.config import Given
 
     given: dict[tuple[str, ...], object] = {

@@ -69,7 +69,7 @@ def _supervise(configuration: Configuration, bound: Sockets) -> int:
     from pycryptoutil.service.supervisor import Supervisor
 
     count = configuration.settings.process.workers
-    metrics = configuration.data_dir / f"metrics-{os.getpid()}"
+    metrics = configuration.data_dir / f"metrics-{socket.gethostname()}-{os.getpid()}"  # containers have equal numbers
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(mode=0o700)
     ready_file = configuration.settings.process.ready_file

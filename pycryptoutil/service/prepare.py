@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import stat
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def data_directory(path: Path) -> None:
         mode = path.stat().st_mode
         if mode & (stat.S_IWOTH | stat.S_IWGRP) and not mode & stat.S_ISVTX:
             raise StartupError(f"data directory {path} is writable by others: chmod go-w it")
-        probe = path / f".writable.{os.getpid()}"
+        probe = path / f".writable.{secrets.token_hex(8)}"
         probe.touch(mode=0o600)
         probe.unlink()
     except FileExistsError:
@@ -34,7 +34,7 @@ def data_directory(path: Path) -> None:
 
 def ready_file(path: Path) -> None:
     """Remove what a killed process left, and prove that a new one can be written; StartupError if not."""
-    probe = path.with_name(f".{path.name}.{os.getpid()}")
+    probe = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     if not path.parent.is_dir():  # a folder made for a mistyped path would hide the mistake
         raise StartupError(f"ready-file {path} cannot be written: there is no directory {path.parent}")
     try:

@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import os
 import re
+import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -283,7 +284,7 @@ def _make_private_issuer(folder: Path, now: datetime, *, replace: bool = False) 
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     with os.fdopen(descriptor, "wb") as stream:
         os.fchmod(descriptor, mode)  # whatever the umask is
