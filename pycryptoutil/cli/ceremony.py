@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pycryptoutil.authority.lifecycle.ceremony import Made
+    from pycryptoutil.crypto.pkcs11 import TokenConfig
 
 SERVICE: Final = "pki-ca"
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
@@ -43,6 +44,9 @@ def ceremony() -> None:
 @click.option("--days", type=click.IntRange(1, 10958), help="Life of the root; by default 20 years.")
 @click.option("--name", default="offline-root", show_default=True, help="What the service will call it.")
 @click.option("--distribution-url", default="", help="Where the service publishes, such as http://pki.example.com.")
+@click.option("--hsm-module", default="", help="Make the key in a PKCS#11 token of this library; see --hsm-token.")
+@click.option("--hsm-token", default="", help="The token's label.")
+@click.option("--hsm-pin", type=_FILE, help="File with the token's PIN, which the custodians will share.")
 @output.json_option
 def init(
     directory: Path,
@@ -53,13 +57,16 @@ def init(
     days: int | None,
     name: str,
     distribution_url: str,
+    hsm_module: str,
+    hsm_token: str,
+    hsm_pin: Path | None,
     as_json: bool,
 ) -> None:
     """Make the root's key and certificate in an empty DIRECTORY, and a share for each custodian."""
     from pycryptoutil.authority.lifecycle.ceremony import InitOrder, initialise
 
     order = InitOrder(subject, custodians, threshold, algorithm, days or 0, name, distribution_url)
-    made, shares = initialise(directory, order, _now())
+    made, shares = initialise(directory, order, _now(), _token(hsm_module, hsm_token, hsm_pin))
     files = {one.custodian.name: str(directory / "shares" / f"{n}.share") for n, one in enumerate(shares, 1)}
     if as_json:
         output.write_json(_told(made) | {"shares": files})
@@ -67,7 +74,19 @@ def init(
     for custodian, path in files.items():
         click.echo(f"share of {custodian}: {path}")
     click.echo("hand each to its custodian and delete it here: they are kept nowhere else")
+    if hsm_pin is not None:
+        click.echo(f"delete {hsm_pin} too: together, the custodians have the PIN")
     _say(made)
+
+
+def _token(module: str, label: str, pin: Path | None) -> TokenConfig | None:
+    from pycryptoutil.crypto.pkcs11 import TokenConfig
+
+    if not module and not label and pin is None:
+        return None
+    if not module or not label or pin is None:
+        raise click.UsageError("--hsm-module, --hsm-token and --hsm-pin belong together")
+    return TokenConfig(str(Path(module).absolute()), label, pin.read_text("utf-8").rstrip("\r\n"), sessions=1)
 
 
 @ceremony.command()

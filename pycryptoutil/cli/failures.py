@@ -32,9 +32,17 @@ def explain(error: BaseException) -> CommandError:
         case StartupError() | CoreError():
             return CommandError(str(error).split("\n", 1)[0], exits.STARTUP)
         case Fault():
-            return CommandError(error.public or error.detail, _CODES.get(error.kind, exits.FAILED))
+            return CommandError(_text(error), _CODES.get(error.kind, exits.FAILED))
         case OSError() if error.filename:
             return CommandError(f"{error.filename}: {error.strerror}", exits.FAILED)
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return CommandError(f"internal error: {type(error).__name__}{where}; PYCRYPTOUTIL_TRACEBACK=1 shows more")
+
+
+def _text(fault: Fault) -> str:
+    from pycryptoutil.crypto.pkcs11.faults import TokenFault
+
+    if isinstance(fault, TokenFault):  # of a token of this machine: its whole text is for who works here
+        return fault.detail
+    return fault.public or fault.detail

@@ -1,6 +1,7 @@
 """The root key under a key that nobody has: M of N custodians have to come together to use it.
 
 The private key is encrypted (AES-256-GCM) under a random key, which is split by Shamir's scheme and kept nowhere else.
+For a key in a PKCS#11 token it is the token's PIN, with the place of the key, that is encrypted so.
 Each share is known here by its hash, so that a foreign or mistyped one is told as such, and whose it is goes into the
 transcript.
 """
@@ -20,7 +21,17 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.barrier import shares
 from pycryptoutil.barrier.shares import Share
-from pycryptoutil.crypto.keys import PrivateKey, aead_decrypt, aead_encrypt, load_pkcs8, shamir_combine, shamir_split
+from pycryptoutil.clock import SystemClock
+from pycryptoutil.crypto.keys import (
+    KeyHandle,
+    PrivateKey,
+    aead_decrypt,
+    aead_encrypt,
+    load_pkcs8,
+    shamir_combine,
+    shamir_split,
+)
+from pycryptoutil.crypto.pkcs11 import KeyReference, Token, TokenConfig, TokenKey
 from pycryptoutil.storage import canonical_json
 
 MAX_CUSTODIANS: Final = 20
@@ -57,13 +68,15 @@ def check_custodians(names: Sequence[str], threshold: int) -> None:
             raise Fault(FaultKind.INVALID, text, text)
 
 
-def lock(key: PrivateKey, certificate: bytes, names: Sequence[str], threshold: int) -> tuple[bytes, list[NewShare]]:
-    """Return the encrypted key, as it is kept, and a share for each custodian."""
+def lock(
+    key: KeyHandle, certificate: bytes, names: Sequence[str], threshold: int, token: TokenConfig | None = None
+) -> tuple[bytes, list[NewShare]]:
+    """Return the encrypted key, as it is kept, and a share for each custodian. ``token``: where the key is, if so."""
     check_custodians(names, threshold)
     secret, nonce = secrets.token_bytes(32), secrets.token_bytes(12)
     set_id = hashlib.sha256(certificate).digest()[:4]
     texts = [Share(set_id, value).text() for value in shamir_split(secret, len(names), threshold)]
-    encrypted = aead_encrypt(_ALGORITHM, secret, nonce, key.export_pkcs8(), _AAD + certificate)
+    encrypted = aead_encrypt(_ALGORITHM, secret, nonce, _encode(key, token), _AAD + certificate)
     document = {
         "version": 1,
         "algorithm": _ALGORITHM,
@@ -76,7 +89,7 @@ def lock(key: PrivateKey, certificate: bytes, names: Sequence[str], threshold: i
 
 def unlock(
     locked: bytes, certificate: bytes, custodians: Sequence[Custodian], threshold: int, given: Sequence[str]
-) -> tuple[PrivateKey, tuple[str, ...]]:
+) -> tuple[KeyHandle, tuple[str, ...]]:
     """Return the key and whose shares have opened it; Fault(FORBIDDEN) says what is wrong with the shares."""
     found: dict[str, Share] = {}
     by_digest = {one.digest: one.name for one in custodians}
@@ -93,7 +106,7 @@ def unlock(
     return _decrypt(locked, certificate, secret), tuple(found)
 
 
-def _decrypt(locked: bytes, certificate: bytes, secret: bytes) -> PrivateKey:
+def _decrypt(locked: bytes, certificate: bytes, secret: bytes) -> KeyHandle:
     try:
         document = json.loads(locked)
         nonce = base64.b64decode(document["nonce"], validate=True)
@@ -104,9 +117,29 @@ def _decrypt(locked: bytes, certificate: bytes, secret: bytes) -> PrivateKey:
         text = "the file of the root key is damaged"
         raise Fault(FaultKind.MALFORMED, text, text) from None
     try:
-        return load_pkcs8(aead_decrypt(_ALGORITHM, secret, nonce, encrypted, _AAD + certificate))
+        opened = aead_decrypt(_ALGORITHM, secret, nonce, encrypted, _AAD + certificate)
     except Fault:
         raise _refused("the shares do not open the root key: it, or the root certificate, was exchanged") from None
+    return _in_token(opened) if opened.startswith(b"{") else load_pkcs8(opened)
+
+
+def _encode(key: KeyHandle, token: TokenConfig | None) -> bytes:
+    """PKCS#8, or JSON with what a token is entered by."""
+    if isinstance(key, PrivateKey):
+        return key.export_pkcs8()
+    if token is None or not isinstance(key, TokenKey):
+        raise Fault(FaultKind.INTERNAL, f"a root key of {key.algorithm} that is neither here nor in a token")
+    found = {"module": token.module, "pin": token.pin, "key": json.loads(key.reference.encode())}
+    return json.dumps(found).encode()
+
+
+def _in_token(encoded: bytes) -> TokenKey:
+    """Return the key; Fault(UNAVAILABLE) unless its token is there and takes the PIN."""
+    found = json.loads(encoded)
+    reference = KeyReference.decode(json.dumps(found["key"]).encode())
+    key = Token(TokenConfig(found["module"], reference.token, found["pin"], sessions=1), SystemClock()).key(reference)
+    key.check()
+    return key
 
 
 def _parse(text: str, number: int) -> Share:

@@ -31,9 +31,11 @@ from pycryptoutil.authority.model import DistributionUrls, RevocationReason
 from pycryptoutil.authority.names import refused
 from pycryptoutil.authority.profile import NameConstraintSet, Profile
 from pycryptoutil.authority.profile_file import built_in_profiles
+from pycryptoutil.clock import SystemClock
 from pycryptoutil.crypto import policy, x509
-from pycryptoutil.crypto.keys import PrivateKey
+from pycryptoutil.crypto.keys import KeyHandle
 from pycryptoutil.crypto.keys import generate as generate_key
+from pycryptoutil.crypto.pkcs11 import Token, TokenConfig
 from pycryptoutil.crypto.signed import check_signed
 from pycryptoutil.crypto.signer import CertificateSigner, KeySigner, build_crl
 
@@ -86,17 +88,35 @@ class Made:
 # -- init --------------------------------------------------------------------------------------------------------------
 
 
-def initialise(folder: Path, order: InitOrder, now: datetime) -> tuple[Made, list[NewShare]]:
-    """Make root key, certificate and shares in an empty directory; Fault(CONFLICT, INVALID, POLICY, BAD_ALGORITHM)."""
+def initialise(
+    folder: Path, order: InitOrder, now: datetime, token: TokenConfig | None = None
+) -> tuple[Made, list[NewShare]]:
+    """Make root key, certificate and shares in an empty directory; Fault(CONFLICT, INVALID, POLICY, BAD_ALGORITHM).
+
+    With ``token`` the key is made in it, and the custodians share its PIN; Fault(UNAVAILABLE).
+    """
+    if token is None:
+        return _initialise(folder, order, now, generate_key(order.algorithm), None)
+    opened = Token(token, SystemClock())
+    key = opened.generate(order.algorithm, f"pycryptoutil {order.name}")
+    try:
+        return _initialise(folder, order, now, key, token)
+    except BaseException:
+        opened.destroy(key.reference)
+        raise
+
+
+def _initialise(
+    folder: Path, order: InitOrder, now: datetime, key: KeyHandle, token: TokenConfig | None
+) -> tuple[Made, list[NewShare]]:
     custody.check_custodians(order.custodians, order.threshold)
     if order.distribution_url and not order.distribution_url.startswith("http://"):
         text = "the distribution URL must be an http:// URL (RFC 5280 section 8)"
         raise Fault(FaultKind.INVALID, text, text)
     profile = built_in_profiles()["root-ca"]
-    key = generate_key(order.algorithm)
     name = subject.compose(decode_name(x509.name_der(order.subject)), profile, (), None)
     certificate = _certify(profile, KeySigner(key), name, key.public_spki, None, now, order.days, Issuer(b""))
-    locked, shares = custody.lock(key, certificate, order.custodians, order.threshold)
+    locked, shares = custody.lock(key, certificate, order.custodians, order.threshold, token)
     details = {
         "name": order.name,
         "subject": x509.name_text(name.der),
@@ -225,7 +245,7 @@ def _open(ceremony: Ceremony, shares: Sequence[str], now: datetime) -> tuple[Key
     return KeySigner(key), custodians
 
 
-def _check_root(ceremony: Ceremony, key: PrivateKey, now: datetime) -> None:
+def _check_root(ceremony: Ceremony, key: KeyHandle, now: datetime) -> None:
     if key.public_spki != ceremony.root.spki:
         text = "the root key is not that of the root certificate"
         raise Fault(FaultKind.CONFLICT, text, text)
