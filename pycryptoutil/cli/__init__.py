@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("pycryptoutil.cli.principals:token", "API tokens."),
     "ca": ("pycryptoutil.cli.ca:ca", "The certificate authority's administrator."),
     "jose": ("pycryptoutil.cli.jose:jose", "Rings of JSON Web Keys: sign, verify, encrypt, decrypt, tokens."),
+    "kms": ("pycryptoutil.cli.kms:kms", "Keys: create, use, rotate, rewrap, revoke, back up."),
     "tour": ("pycryptoutil.cli.tour:tour", "Walk through a running suite, step by step."),
     "openapi": ("pycryptoutil.cli.openapi:openapi", "Write the OpenAPI documents."),
     "version": ("pycryptoutil.cli.version:version", "Show versions of the program and what it is built on."),

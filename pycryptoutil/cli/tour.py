@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pycryptoutil.cli import cmc, output, scep, timestamp, tour_acme, tour_cmp
+from pycryptoutil.cli import cmc, output, scep, timestamp, tour_acme, tour_cmp, tour_kms
 from pycryptoutil.cli.client import DEV_READY_FILE, Administrator, Running, administrator_options
 from pycryptoutil.cli.exits import FAILED, UNREACHABLE, CommandError
 
@@ -51,6 +51,7 @@ class Tour:
     steps: list[dict[str, Any]] = field(default_factory=list)
     serial: str = ""
     host: str = ""
+    key: str = ""
 
     @property
     def running(self) -> Running:
@@ -290,6 +291,7 @@ STEPS: Final[tuple[Callable[[Tour], None], ...]] = (
     cmc.step,
     tour_acme.step,
     timestamp.step,
+    *tour_kms.STEPS,
     pets,
 )
 
