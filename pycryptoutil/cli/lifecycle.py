@@ -10,6 +10,7 @@ import click
 from pycryptoutil.cli import output
 from pycryptoutil.cli.ceremony import ceremony
 from pycryptoutil.cli.client import Administrator, administrator_options
+from pycryptoutil.cli.takeover import import_
 
 SERVICE: Final = "pki-ca"
 _ROLLOVER_COLUMNS: Final = ("state", "old", "new", "algorithm", "not_after", "created_at", "activated_at", "ended_at")
@@ -133,4 +134,4 @@ def delete_request(administrator: Administrator, name: str) -> None:
     administrator.done(f"{name} is given up")
 
 
-COMMANDS: Final = (rollover, csr, requests, ceremony)
+COMMANDS: Final = (rollover, csr, requests, ceremony, import_)

@@ -55,7 +55,13 @@ def build_csr(signer: KeySigner, subject: bytes) -> bytes:
 def check_signed(document: bytes, spki: bytes, max_size: int = der.MAX_SIZE) -> None:
     """Check the signature of a certificate or a CRL; Fault(BAD_SIGNATURE, BAD_ALGORITHM, MALFORMED)."""
     tbs, identifier, signature = _three(document, max_size)
-    verify(spki, policy.check_request_signature(identifier.encoded, spki), tbs.encoded, signature.bits())
+    chosen = policy.check_request_signature(identifier.encoded)
+    try:
+        policy.check_verification(algorithms.key_info(spki).algorithm, chosen)
+    except Fault as fault:
+        text = "the signature is not of the issuer's kind of key"
+        raise Fault(FaultKind.BAD_SIGNATURE, fault.detail, text) from None
+    verify(spki, chosen, tbs.encoded, signature.bits())
 
 
 def check_issued_by(certificate: Certificate, issuer: Certificate) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Column, Index, LargeBinary, PrimaryKeyConstraint, String, Table, Text, select, update
 
+from pycryptoutil.authority.certificates.store import CertificateRow
 from pycryptoutil.authority.enrolment.store import enrolments
 from pycryptoutil.authority.model import AuthorityStatus
-from pycryptoutil.authority.store import authorities, credentials, metadata, signers
+from pycryptoutil.authority.store import AuthorityRow, authorities, certificates, credentials, metadata, signers
 from pycryptoutil.storage import Instant, Reader, UnitOfWork
 
 
@@ -179,3 +180,29 @@ def hand_over(uow: UnitOfWork, old_id: str, new_id: str, ssh_purposes: Collectio
             .where(table.c.tenant_id == uow.tenant_id, table.c.authority_id == old_id, *conditions)
             .values(authority_id=new_id)
         )
+
+
+def give_key(uow: UnitOfWork, row: AuthorityRow) -> None:
+    """Give a CA the key that was elsewhere, and its standing."""
+    uow.execute(
+        update(authorities)
+        .where(authorities.c.tenant_id == uow.tenant_id, authorities.c.id == row.id, authorities.c.sealed_key == b"")
+        .values(
+            sealed_key=row.sealed_key,
+            status=row.status.value,
+            key_algorithm=row.key_algorithm,
+            signature_algorithm=row.signature_algorithm,
+        )
+    )
+
+
+def insert_certificates(uow: UnitOfWork, rows: Sequence[CertificateRow]) -> None:
+    """Store certificates that were issued elsewhere, or before; Fault(CONFLICT) if one is known."""
+    if not rows:
+        return
+    values = []
+    for row in rows:
+        found = {name: getattr(row, name) for name in CertificateRow.__slots__}
+        found |= {"state": row.state.value, "search": f"{row.subject}\n{row.names}".lower()}
+        values.append(found)
+    uow.execute(certificates.insert(), values)

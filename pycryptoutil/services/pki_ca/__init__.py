@@ -75,7 +75,11 @@ SERVICE = ServiceDefinition(
         ReadinessCheck("authority", lambda state: state.authority.ready()),
         ReadinessCheck("hsm", lambda state: state.authority.room.vault.check()),
     ),
-    scopes=rest_routes.SCOPES | certificate_routes.SCOPES | approval_routes.SCOPES | webhook_routes.SCOPES,
+    scopes=rest_routes.SCOPES
+    | certificate_routes.SCOPES
+    | lifecycle_routes.SCOPES
+    | approval_routes.SCOPES
+    | webhook_routes.SCOPES,
 )
 
 __all__ = ["SERVICE", "State"]

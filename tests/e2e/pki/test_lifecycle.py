@@ -1,0 +1,125 @@
+"""The life of a CA on a real suite, by the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509 import ocsp as ocsp_client
+
+from tests.support import openssl_ca
+from tests.support.programs import run
+from tests.support.suite import Suite, call_cli
+
+
+def _certificates(text: str) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(text.encode())
+
+
+def test_a_new_key_step_by_step(shared_suite: Suite, tmp_path: Path) -> None:
+    suite = shared_suite
+    before = suite.cli_json("ca", "show", "issuing")
+    assert "does not issue yet" in suite.cli("ca", "rollover", "issuing").stdout
+    with suite.http() as http:
+        published = http.get(suite.url("pki-ca") + "/ca/issuing.p7c")
+        assert published.status_code == 200
+    (tmp_path / "published.p7c").write_bytes(published.content)
+    told = run("openssl", "pkcs7", "-inform", "DER", "-in", tmp_path / "published.p7c", "-print_certs").text
+    assert told.count("-----BEGIN CERTIFICATE-----") == 5  # chain, new key, newWithOld, oldWithNew
+    assert (
+        "issuing issues with its new key; the old one is issuing-1"
+        in suite.cli("ca", "rollover", "issuing", "--step", "activate").stdout
+    )
+    after = suite.cli_json("ca", "show", "issuing")
+    assert (after["subject"], after["certificate"] != before["certificate"]) == (before["subject"], True)
+    shown = suite.cli_json("ca", "rollover", "issuing", "--step", "show")
+    assert json.dumps(shown).count("activated") >= 1
+    suite.cli("ca", "rollover", "issuing", "--step", "retire")
+    refused = suite.cli("ca", "rollover", "issuing", "--step", "activate", code=None)
+    assert refused.returncode == 7
+    for name in ("issuing", "issuing-1"):
+        assert suite.cli_json("ca", "crl", "show", name)["authority"] == name
+
+
+def test_a_ceremony_and_an_online_ca(shared_suite: Suite, tmp_path: Path) -> None:
+    suite = shared_suite
+    folder, plain = tmp_path / "root", suite.url("pki-ca", "plain")
+    names = ("--custodian", "Ada", "--custodian", "Bob", "--custodian", "Cyd", "--threshold", "2")
+    made = call_cli(
+        "ca", "ceremony", "init", folder, "--subject", "CN=Offline,O=Example", *names, "--distribution-url", plain
+    )
+    assert made.returncode == 0, made.stderr
+    shares = [tmp_path / f"{n}.share" for n in (1, 2, 3)]
+    for share in shares:
+        (folder / "shares" / share.name).rename(share)
+    csr = tmp_path / "online.csr"
+    csr.write_text(suite.cli("ca", "create", "online", "--subject", "CN=Online,O=Example", "--offline-parent").stdout)
+    run("openssl", "req", "-in", csr, "-noout", "-verify")
+    short = call_cli("ca", "ceremony", "sign", folder, "--csr", csr, "--share", shares[0])
+    assert (short.returncode, "2 shares are needed" in short.stderr) == (6, True)
+    good = ("--share", shares[0], "--share", shares[2])
+    assert call_cli("ca", "ceremony", "sign", folder, "--csr", csr, "--path-length", "1", *good).returncode == 0
+    by_stdin = call_cli(
+        "ca", "ceremony", "sign", folder, "--crl", stdin="".join(path.read_text() for path in shares[1:])
+    )
+    assert by_stdin.returncode == 0, by_stdin.stderr
+    brought = suite.cli("ca", "ceremony", "import", folder).stdout
+    assert "online works under offline-root" in brought
+    suite.cli("ca", "create", "leafs", "--subject", "CN=Leafs,O=Example", "--parent", "online")
+    chain = _certificates(suite.cli("ca", "chain", "leafs").stdout)
+    assert [one.subject.rfc4514_string() for one in chain] == [
+        "CN=Leafs,O=Example",
+        "CN=Online,O=Example",
+        "CN=Offline,O=Example",
+    ]
+    point = chain[1].extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    url = next(iter(point)).full_name[0].value  # type: ignore[index]
+    with suite.http() as http:
+        crl = x509.load_der_x509_crl(http.get(url).content)
+        builder = ocsp_client.OCSPRequestBuilder()
+        from cryptography.hazmat.primitives import hashes, serialization
+
+        asked = builder.add_certificate(chain[1], chain[2], hashes.SHA256()).build()
+        answer = http.post(
+            f"{plain}/ocsp/offline-root",
+            content=asked.public_bytes(serialization.Encoding.DER),
+            headers={"Content-Type": "application/ocsp-request"},
+        )
+    assert crl.is_signature_valid(chain[2].public_key())  # type: ignore[arg-type]
+    status = ocsp_client.load_der_ocsp_response(answer.content).response_status
+    assert status is ocsp_client.OCSPResponseStatus.UNAUTHORIZED
+    held = call_cli("ca", "ceremony", "verify", folder, "--json")
+    assert json.loads(held.stdout)["entries"] == 3
+    transcript = folder / "transcript.jsonl"
+    transcript.write_bytes(transcript.read_bytes().replace(b'"Ada"', b'"Eve"', 1))
+    assert call_cli("ca", "ceremony", "verify", folder).returncode == 9
+
+
+def test_an_openssl_ca_is_taken_over(shared_suite: Suite, tmp_path: Path) -> None:
+    old = openssl_ca.make(tmp_path / "ca")
+    (old.folder / "index.txt").open("a").write("garbage\n")
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text(openssl_ca.PASSPHRASE + "\n")
+    suite = shared_suite
+    wrong = suite.cli("ca", "import", "old", "--openssl-ca", old.folder, stdin="wrong\n", code=None)
+    assert wrong.returncode == 1
+    done = suite.cli("ca", "import", "old", "--openssl-ca", old.folder, "--passphrase-file", passphrase)
+    assert "3 certificates added" in done.stdout
+    assert "index.txt line 4: 1 fields instead of 6" in done.stderr
+    assert (
+        "0 certificates added, 0 revoked since, 3 known"
+        in suite.cli("ca", "import", "old", "--openssl-ca", old.folder, stdin=openssl_ca.PASSPHRASE + "\n").stdout
+    )
+    plain = suite.url("pki-ca", "plain")
+    for serial, status in ((old.good, "good"), (old.compromised, "revoked")):
+        told = run(
+            "openssl", "ocsp", "-issuer", old.folder / "cacert.pem", "-serial", f"0x{serial}",
+            "-url", f"{plain}/ocsp/old", "-CAfile", old.folder / "cacert.pem",
+        ).text  # fmt: skip
+        assert f"0x{serial}: {status}" in told
+        assert "Response verify OK" in told
+    with suite.http() as http:
+        crl = x509.load_der_x509_crl(http.get(f"{plain}/crl/old.crl").content)
+    assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number > 0x2A
+    assert len(crl) == 2
