@@ -16,6 +16,7 @@ from pycryptoutil.authority.certificates import store as certificates
 from pycryptoutil.authority.certificates.store import Made
 from pycryptoutil.authority.model import RevocationState
 from pycryptoutil.authority.room import Room
+from pycryptoutil.crypto.pkcs11 import TokenFault
 from pycryptoutil.storage import SYSTEM_TENANT
 
 Presign: TypeAlias = Callable[[str, Sequence[RevocationState]], int]
@@ -37,7 +38,7 @@ def warm(room: Room, presign: Presign, count: int) -> int:
             try:
                 kept += presign(public_id, states)
             except Fault as fault:  # one CA's trouble keeps no other's answers from being signed
-                if fault.kind in _EVERYBODYS:
+                if fault.kind in _EVERYBODYS and not isinstance(fault, TokenFault):
                     raise
                 _log.warning("no OCSP responses ahead for %s: %s", public_id, fault.detail)
     return kept

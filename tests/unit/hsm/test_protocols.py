@@ -24,7 +24,7 @@ from tests.e2e.cmc.conftest import open_cmc
 from tests.protocols import material
 from tests.protocols.cmc.requests import draft, pkcs10
 from tests.support.authority import NOW, TENANT, open_world
-from tests.support.cmp import Client, accepts, certificate, new_key, open_cmp, serial, signed_request
+from tests.support.cmp import Client, accepts, certificate, failures, new_key, open_cmp, serial, signed_request
 from tests.support.databases import Databases
 from tests.support.hsm import PIN, SoftHsm
 from tests.support.scep import leaf, open_scep
@@ -118,4 +118,33 @@ def test_time_stamps(hsm: SoftHsm, empty: str, tmp_path: Path, algorithm: str) -
         in_token(world.service, "timestamp")
         with hsm.away(), pytest.raises(Fault) as caught:
             service.stamp(TENANT, "issuing", tsp.encode_request(request))
+        assert caught.value.kind is FaultKind.UNAVAILABLE
+
+
+def test_cmp_while_the_token_is_away(hsm: SoftHsm, empty: str, section: dict[str, Any], tmp_path: Path) -> None:
+    """Under a secret an error can still be protected; what a signature would have to be on goes without."""
+    with open_cmp(empty, tmp_path, **section) as world:
+        client, key = Client.by_secret(world.credential(), NOW, PbmParameters.fresh(500)), new_key()
+        answer = client.hear(world.send(client.request(signed_request(key, "a.example.test", "a.example.test"))))
+        found = certificate(answer)
+        client.hear(world.send(client.confirm(accepts(found))))
+        signing = Client.by_certificate(key, found, world.clock.now())
+        request = signed_request(new_key(), "a.example.test", "a.example.test")
+        another = Client.by_secret(world.credential(), NOW, PbmParameters.fresh(500))
+        with hsm.away():
+            refusal = another.hear(world.send(another.request(request)))
+            assert failures(refusal) == {"SYSTEM_UNAVAIL"}
+            bare = world.send(signing.request(request, kind=BodyType.CR))
+            assert (failures(bare), bare.protection) == ({"SYSTEM_UNAVAIL"}, None)
+
+
+def test_cmc_while_the_token_is_away(hsm: SoftHsm, empty: str, section: dict[str, Any], tmp_path: Path) -> None:
+    signer = material.signer(number=40)
+    with open_cmc(empty, tmp_path, **section) as world:
+        credential = world.credential()
+        world.service.signer(TENANT, "issuing", "cmc")
+        made = draft(pkcs10(signer, "a.example.test"))
+        made.prove_identity(credential.username, credential.password.encode())
+        with hsm.away(), pytest.raises(Fault) as caught:
+            world.ask(made.signed_by_key(signer))
         assert caught.value.kind is FaultKind.UNAVAILABLE

@@ -304,3 +304,9 @@ def test_a_library_that_is_not_for_threads(hsm: SoftHsm, token: Token, monkeypat
 
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda _: token.use(key.reference, "look", look), range(60)))
+
+
+def test_without_the_library_s_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pkcs11", None)
+    fault = refusal(Token(TokenConfig("/nowhere/other.so", "x", PIN), SystemClock()).check)
+    assert "the extra hsm" in fault.detail
