@@ -27,19 +27,22 @@ def _missing(message: str) -> None:
 class NodePeer:
     """Answers requests line by line."""
 
-    def __init__(self, script: Path, package: str) -> None:
+    def __init__(self, script: Path, *packages: str) -> None:
         npm = shutil.which("npm")
         if npm is None:
             _missing("npm is not installed")
             raise AssertionError
         node = FOLDER / "node_modules" / ".bin" / "node"
-        if not node.exists() or not (FOLDER / "node_modules" / package.rpartition("@")[0]).is_dir():
+        names = [package.rpartition("@")[0] for package in packages]
+        if not node.exists() or not all((FOLDER / "node_modules" / name).is_dir() for name in names):
             FOLDER.mkdir(parents=True, exist_ok=True)
-            (FOLDER / "package.json").write_text('{"private":true,"type":"module"}')
-            command = [npm, "install", "--no-audit", "--no-fund", "--silent", "node@24", package]
+            manifest = FOLDER / "package.json"
+            if not manifest.exists():  # what it names already stays installed
+                manifest.write_text('{"private":true,"type":"module"}')
+            command = [npm, "install", "--no-audit", "--no-fund", "--silent", "node@24", *packages]
             made = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
             if made.returncode:
-                _missing(f"npm did not install {package}: {made.stderr[-300:]}")
+                _missing(f"npm did not install {names}: {made.stderr[-300:]}")
         copy = FOLDER / script.name  # modules are found from where the script lies
         copy.write_text(script.read_text())
         self._process = subprocess.Popen([node, copy], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

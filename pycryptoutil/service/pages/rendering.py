@@ -16,7 +16,13 @@ from pycryptoutil.service.pages import charts
 
 _STATIC_TYPES: Mapping[str, str] = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 STATIC_TYPES = tuple(kind.partition(";")[0] for kind in _STATIC_TYPES.values())
-_UNITS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+_UNITS = (  # from how many seconds on, a unit of how many, its name
+    (86400 * 730, 86400 * 365, "year"),
+    (86400 * 61, 86400 * 30, "month"),
+    (86400, 86400, "day"),
+    (3600, 3600, "hour"),
+    (60, 60, "minute"),
+)
 
 
 def when(moment: datetime | None, nothing: str = "never") -> Markup:
@@ -41,8 +47,8 @@ def day(moment: datetime) -> Markup:
 def span(length: timedelta) -> str:
     """Say how long, in its largest unit: 3 days, 1 hour, less than a minute."""
     seconds = abs(length.total_seconds())
-    for size, unit in _UNITS:
-        if seconds >= size:
+    for least, size, unit in _UNITS:
+        if seconds >= least:
             count = int(seconds // size)
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return "less than a minute"

@@ -7,6 +7,7 @@ from pycryptoutil.service.definition import BackgroundTask, ServiceDefinition
 from pycryptoutil.services.sm_kms.jobs import routes as job_routes
 from pycryptoutil.services.sm_kms.keys import routes as key_routes
 from pycryptoutil.services.sm_kms.operations import routes as operation_routes
+from pycryptoutil.services.sm_kms.pages import PAGES
 from pycryptoutil.services.sm_kms.settings import SmKmsSettings
 from pycryptoutil.services.sm_kms.state import State, build
 from pycryptoutil.services.sm_kms.versions import routes as version_routes
@@ -19,6 +20,7 @@ SERVICE = ServiceDefinition(
     admin_port=9090,
     routes=(*key_routes.ROUTES, *version_routes.ROUTES, *operation_routes.ROUTES, *job_routes.ROUTES),
     build=build,
+    pages=PAGES,
     settings=SmKmsSettings,
     migrations=("pycryptoutil.keyring", "pycryptoutil.services.sm_kms"),
     sealed_columns=SEALED_COLUMNS,

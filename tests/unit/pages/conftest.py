@@ -65,12 +65,19 @@ def person(door: Door, name: str, *scopes: str) -> Console:
     return log_in(door, name, password)
 
 
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One iteration in place of hundreds of thousands."""
+    real = hashlib.pbkdf2_hmac
+
+    def cheap(name: str, secret: bytes, salt: bytes, _: int, length: int) -> bytes:
+        return real(name, secret, salt, 1, length)
+
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", cheap)
+
+
 @pytest.fixture
 def door(sqlite_databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    real = hashlib.pbkdf2_hmac
-    monkeypatch.setattr(
-        hashlib, "pbkdf2_hmac", lambda name, secret, salt, _, length: real(name, secret, salt, 1, length)
-    )
+    cheap_passwords(monkeypatch)
     found = Door(SERVICE, sqlite_databases.fresh(SERVICE.migrations), tmp_path)
     yield found
     found.close()
