@@ -339,11 +339,19 @@ class CertificateFilter:
     spki_sha256: str = ""
     not_after_from: datetime | None = None
     not_after_to: datetime | None = None
+    name: str = ""  # a whole name, any case, with or without its type; also a common name
+    domain: str = ""  # DNS names and e-mail addresses in it or below it
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    sort: str = "created"  # created: newest first | expiry: soonest first
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a list, newest first; ``cursor`` gets the next part and is empty at the end."""
+    """Part of a list; ``cursor`` gets the next part and is empty at the end.
+
+    There may be fewer items than asked for, even none, before the end: a search looks at so many rows and no more.
+    """
 
     items: tuple[CertificateRecord, ...]
     cursor: str

@@ -456,6 +456,7 @@ class CertificateAuthorityService:
                 certificate_store.fail_reserved(uow, now - _UNFINISHED_AFTER)
                 transaction_store.forget(uow, now - _FORGOTTEN_AFTER)
             statistics.roll_up(self._room, tenant_id, now - _UNFINISHED_AFTER)
+            records.index_names(self._room, tenant_id)
             self.enrolments.maintain(tenant_id)
 
 

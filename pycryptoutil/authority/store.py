@@ -122,10 +122,21 @@ certificates = Table(
     Column("der", LargeBinary),
     # serials are random over the whole installation, but an imported CA brings its own
     PrimaryKeyConstraint("authority_id", "serial", name="certificates_pk"),
-    Index("certificates_by_serial", "tenant_id", "serial"),
+    Index("certificates_by_serial", "tenant_id", "serial", "created_at"),
     Index("certificates_by_creation", "tenant_id", "created_at", "serial"),
-    Index("certificates_by_key", "tenant_id", "spki_sha256"),
+    Index("certificates_by_key", "tenant_id", "spki_sha256", "created_at", "serial"),
     Index("certificates_by_requester", "tenant_id", "requester", "created_at", "serial"),
+    Index("certificates_by_profile", "tenant_id", "profile", "created_at", "serial"),
+    Index("certificates_by_protocol", "tenant_id", "protocol", "created_at", "serial"),
+    Index("certificates_by_authority", "tenant_id", "authority_id", "created_at", "serial"),
+    Index(
+        "certificates_revoked_by_creation",
+        "tenant_id",
+        "created_at",
+        "serial",
+        sqlite_where=text("revoked_at IS NOT NULL"),
+        postgresql_where=text("revoked_at IS NOT NULL"),
+    ),
     Index(
         "certificates_by_expiry",
         "tenant_id",
@@ -157,6 +168,18 @@ certificates = Table(
         sqlite_where=text("state = 'reserved'"),
         postgresql_where=text("state = 'reserved'"),
     ),
+)
+
+certificate_names = Table(  # what exact names and domains are looked up in, newest certificate first
+    "certificate_names",
+    metadata,
+    Column("tenant_id", String(64), nullable=False),
+    Column("term", String(256), nullable=False),  # =name, or .domain for each domain above a DNS name
+    Column("created_at", Instant, nullable=False),
+    Column("serial", String(_SERIAL), nullable=False),
+    Column("authority_id", String(32), nullable=False),
+    PrimaryKeyConstraint("tenant_id", "term", "created_at", "serial", "authority_id", name="certificate_names_pk"),
+    sqlite_with_rowid=False,
 )
 
 revocation_events = Table(

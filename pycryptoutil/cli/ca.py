@@ -265,7 +265,10 @@ def certificates() -> None:
 @click.option("--profile")
 @click.option("--authority")
 @click.option("--requester", help="Such as credential:enroll-….")
-@click.option("--contains", help="Part of the subject or of a name.")
+@click.option("--name", help="A whole name, such as www.example.com.")
+@click.option("--domain", help="Names in this domain or below it.")
+@click.option("--contains", help="Part of the subject or of a name; slow where there are many certificates.")
+@click.option("--sort", type=click.Choice(["created", "expiry"]), help="Newest, or what ends soonest, first.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 @administrator_options
 def list_certificates(administrator: Administrator, /, limit: int, **conditions: str | None) -> None:

@@ -12,7 +12,7 @@ from pycryptoutil_protocols.x509 import Certificate, decode_certificate
 from pycryptoutil.authority import room as rooms
 from pycryptoutil.authority import serials
 from pycryptoutil.authority import store as tables
-from pycryptoutil.authority.certificates import store
+from pycryptoutil.authority.certificates import search_store, store
 from pycryptoutil.authority.certificates.store import CertificateRow
 from pycryptoutil.authority.model import (
     CertificateFilter,
@@ -29,6 +29,7 @@ from pycryptoutil.storage import SYSTEM_TENANT, Reader
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND = timedelta(microseconds=1)
+_INDEXED_AT_ONCE = 200
 
 
 def record(row: CertificateRow, authority: str, now: datetime) -> CertificateRecord:
@@ -110,17 +111,29 @@ def issuers(room: Room, tenant_id: str, authority_id: str) -> tuple[bytes, ...]:
 
 
 def page(room: Room, tenant_id: str, wanted: CertificateFilter, cursor: str, limit: int) -> Page:
-    """Return a part of a list, newest first."""
+    """Return a part of a list."""
     now = room.clock.now()
-    after = position_of(cursor)
+    after = _searched(cursor, wanted.sort)
     with room.database.read(tenant_id) as reader:
         rows = tables.all_authorities(reader)
         names = rooms.names(rows)
-        found = store.listing(reader, wanted, ids_of(room, rows, wanted.authority), after, limit + 1, now)
-    more = len(found) > limit
-    found = found[:limit]
-    end = encode_cursor(*position_text(found[-1])) if more else ""
-    return Page(tuple(record(row, names.get(row.authority_id, ""), now) for row in found), end)
+        found, end = search_store.search(reader, wanted, ids_of(room, rows, wanted.authority), after, limit, now)
+    items = tuple(record(row, names.get(row.authority_id, ""), now) for row in found)
+    return Page(items, encode_cursor(wanted.sort, _text(end[0]), end[1]) if end is not None else "")
+
+
+def _searched(cursor: str, sort: str) -> tuple[datetime, str] | None:
+    """Return where a search goes on; Fault(INVALID) for a cursor of another order."""
+    position = decode_cursor(cursor, 3)
+    if position is None:
+        return None
+    if position[0] != sort:
+        raise _foreign()
+    return _instant(position[1]), position[2]
+
+
+def _foreign() -> Fault:
+    return Fault(FaultKind.INVALID, "cursor", "not a cursor of this list", pointer="cursor")
 
 
 def position_of(cursor: str) -> tuple[datetime, str] | None:
@@ -131,14 +144,26 @@ def position_of(cursor: str) -> tuple[datetime, str] | None:
 
 def position_text(row: CertificateRow) -> tuple[str, str]:
     """Return the place behind a row, to be encoded as a cursor."""
-    return str((row.created_at - _EPOCH) // _MICROSECOND), row.serial
+    return _text(row.created_at), row.serial
+
+
+def _text(moment: datetime) -> str:
+    return str((moment - _EPOCH) // _MICROSECOND)
 
 
 def _instant(text: str) -> datetime:
     try:
         return _EPOCH + int(text) * _MICROSECOND
     except (ValueError, OverflowError):
-        raise Fault(FaultKind.INVALID, "cursor", "not a cursor of this list", pointer="cursor") from None
+        raise _foreign() from None
+
+
+def index_names(room: Room, tenant_id: str) -> None:
+    """Index the names of certificates that are older than the index, in units of bounded work."""
+    more = True
+    while more:
+        with room.database.unit_of_work(tenant_id) as uow:
+            more = search_store.index_names(uow, _INDEXED_AT_ONCE)
 
 
 def of_client(room: Room, presented: tuple[bytes, ...]) -> CertificateRecord:

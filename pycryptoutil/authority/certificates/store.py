@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,14 +11,12 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select, tuple_, update
 
 from pycryptoutil.authority.model import (
-    CertificateFilter,
     CertificateState,
-    CertificateStatus,
     RevocationEvent,
     RevocationReason,
     RevocationState,
 )
-from pycryptoutil.authority.store import authorities, certificates, repeats, revocation_events
+from pycryptoutil.authority.store import authorities, certificate_names, certificates, repeats, revocation_events
 from pycryptoutil.storage import Instant, Prepared, Reader, UnitOfWork
 
 _LIST_LIMIT: Final = 1000
@@ -89,12 +88,52 @@ _BY_SERIAL: Final = Prepared(
 )
 
 
+_NAME: Final = Prepared(certificate_names.insert())
+_NAME_TYPES: Final = frozenset({"dns", "ip", "email", "uri"})
+_MAX_TERM: Final = 255
+_COMMON_NAME: Final = re.compile(r"(?:^|[,+])CN=((?:[^,+\\]|\\.)*)")
+
+
 def reserve(uow: UnitOfWork, row: CertificateRow) -> None:
     """Insert the serial before anything is signed; Fault(CONFLICT) if it exists."""
     values = {name: getattr(row, name) for name in CertificateRow.__slots__}
     values["state"] = CertificateState.RESERVED.value
     values["search"] = f"{row.subject}\n{row.names}".lower()
     uow.execute(_RESERVE, values)
+    named = {"tenant_id": row.tenant_id, "created_at": row.created_at, "serial": row.serial}
+    found = [{**named, "authority_id": row.authority_id, "term": term} for term in terms(row.subject, row.names)]
+    if not found:
+        return
+    if uow.dialect == "sqlite":
+        for one in found:
+            uow.execute(_NAME, one)
+    else:
+        uow.execute(certificate_names.insert(), found)  # in one go: each would be a way to the server and back
+
+
+def exact_term(name: str) -> str:
+    """Return what a whole name is indexed under; ``name`` with or without its type (``dns:`` …)."""
+    kind, _, value = name.partition(":")
+    return "=" + (value if kind.lower() in _NAME_TYPES and value else name).lower()[:_MAX_TERM]
+
+
+def domain_term(domain: str) -> str:
+    """Return what the names in a domain are indexed under, its own among them."""
+    return "." + domain.lower().removeprefix("*.").strip(".")[:_MAX_TERM]
+
+
+def terms(subject: str, names: str) -> list[str]:
+    """Return what a certificate is found under: each name, its common names, and each domain above a DNS name."""
+    found: dict[str, None] = {}
+    for common_name in _COMMON_NAME.findall(subject):
+        found["=" + common_name.replace("\\", "").lower()[:_MAX_TERM]] = None
+    for line in names.splitlines():
+        kind, _, value = line.partition(":")
+        found[exact_term(line)] = None
+        host = {"dns": value.removeprefix("*."), "email": value.rpartition("@")[2]}.get(kind, "")
+        labels = host.lower().strip(".").split(".") if host else []
+        found.update((domain_term(".".join(labels[index:])), None) for index in range(len(labels)))
+    return list(found)
 
 
 def complete(uow: UnitOfWork, authority_id: str, serial: str, der: bytes) -> bool:
@@ -109,58 +148,9 @@ def by_serial(reader: Reader, serial: str, authority_id: str = "") -> list[Certi
     return [_row(row._asdict()) for row in found if authority_id in ("", row.authority_id)]
 
 
-def _status_condition(status: CertificateStatus, now: datetime) -> ColumnElement[bool]:
-    c = certificates.c
-    hold = RevocationReason.CERTIFICATE_HOLD.code
-    match status:
-        case CertificateStatus.VALID:
-            return and_(c.revoked_at.is_(None), c.not_after >= now)
-        case CertificateStatus.EXPIRED:
-            return and_(c.revoked_at.is_(None), c.not_after < now)
-        case CertificateStatus.HELD:
-            return and_(c.revoked_at.is_not(None), c.reason == hold)
-        case CertificateStatus.REVOKED:
-            return and_(c.revoked_at.is_not(None), c.reason != hold)
-
-
-def _like(fragment: str) -> str:
-    escaped = fragment.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
-def listing(
-    reader: Reader,
-    wanted: CertificateFilter,
-    authority_ids: Collection[str],
-    after: tuple[datetime, str] | None,
-    limit: int,
-    now: datetime,
-) -> list[CertificateRow]:
-    """Return certificates, newest first, from just after the (created_at, serial) of ``after``."""
-    c = certificates.c
-    exact = (
-        (c.profile, wanted.profile),
-        (c.protocol, wanted.protocol),
-        (c.requester, wanted.requester),
-        (c.serial, wanted.serial),
-        (c.spki_sha256, wanted.spki_sha256),
-    )
-    conditions = [c.tenant_id == reader.tenant_id, c.state == CertificateState.ISSUED.value]
-    conditions += [column == value for column, value in exact if value]
-    if authority_ids:
-        conditions.append(c.authority_id.in_(sorted(authority_ids)))
-    if wanted.status is not None:
-        conditions.append(_status_condition(wanted.status, now))
-    if wanted.contains:
-        conditions.append(c.search.like(_like(wanted.contains), escape="\\"))
-    if wanted.not_after_from is not None:
-        conditions.append(c.not_after >= wanted.not_after_from)
-    if wanted.not_after_to is not None:
-        conditions.append(c.not_after <= wanted.not_after_to)
-    if after is not None:
-        conditions.append(or_(c.created_at < after[0], and_(c.created_at == after[0], c.serial < after[1])))
-    statement = select(*_COLUMNS).where(*conditions).order_by(c.created_at.desc(), c.serial.desc())
-    return [_row(row._asdict()) for row in reader.execute(statement.limit(min(limit, _LIST_LIMIT)))]
+def rows(reader: Reader, conditions: Iterable[ColumnElement[bool]]) -> list[CertificateRow]:
+    """Return the certificates for which these hold, in no order."""
+    return [_row(row._asdict()) for row in reader.execute(select(*_COLUMNS).where(*conditions))]
 
 
 def set_revocation(

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from pycryptoutil.authority.acme.store.tables import TABLES as ACME_TABLES
+from pycryptoutil.authority.certificates import search_store
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.authority.enrolment import store as enrolment_store
 from pycryptoutil.authority.events.store import TABLES as EVENT_TABLES
@@ -34,6 +35,7 @@ ROOMS = (
     transaction_store.transactions,
     statistics_store.issued_days,
     statistics_store.counted,
+    search_store.indexed,
     lifecycle_store.rollovers,
     lifecycle_store.links,
     offline_store.requests,

@@ -89,7 +89,10 @@ class CertificateView(JsonModel):
 
 
 class CertificateList(JsonModel):
-    """A page of certificates, newest first; ``next`` is the cursor of the page after."""
+    """A page of certificates; ``next`` is the cursor of the page after, null at the end.
+
+    A page may have fewer items than asked for, even none, and a ``next``: a search looks at so many rows and no more.
+    """
 
     items: tuple[CertificateView, ...]
     next: str | None
@@ -104,10 +107,17 @@ class CertificateQuery(PageQuery):
     protocol: str = Field(default="", max_length=16)
     requester: str = Field(default="", max_length=300)
     serial: str = Field(default="", max_length=80)
-    contains: str = Field(default="", max_length=253, description="part of the subject or of a name")
+    contains: str = Field(
+        default="", max_length=253, description="part of the subject or of a name; without an index (docs/search.md)"
+    )
     spki_sha256: str = Field(default="", max_length=64)
     not_after_from: AwareDatetime | None = None
     not_after_to: AwareDatetime | None = None
+    name: str = Field(default="", max_length=255, description="a whole name, any case; the fast way to one host")
+    domain: str = Field(default="", max_length=253, description="names in this domain or below it")
+    created_from: AwareDatetime | None = None
+    created_to: AwareDatetime | None = None
+    sort: Literal["created", "expiry"] = Field(default="created", description="newest first, or what ends soonest")
 
 
 class AuthorityQuery(JsonModel):

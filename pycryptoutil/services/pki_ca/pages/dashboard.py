@@ -44,8 +44,9 @@ def show(context: Context, _request: Request) -> View:
     """Show the numbers, the charts and what runs out next."""
     ca, tenant = authority_of(context), context.tenant_id
     found = ca.statistics(tenant, _DAYS)
-    soon = CertificateFilter(status=CertificateStatus.VALID, not_after_to=found.at + timedelta(days=_SOON))
-    next_out = sorted(ca.certificates(tenant, soon, "", 200).items, key=lambda one: one.not_after)[:_TOP]
+    end = found.at + timedelta(days=_SOON)
+    soon = CertificateFilter(status=CertificateStatus.VALID, not_after_from=found.at, not_after_to=end, sort="expiry")
+    next_out = ca.certificates(tenant, soon, "", _TOP).items
     expired = found.issued - found.valid - found.revoked - found.held
     waiting = ca.approvals(tenant, ApprovalFilter(ApprovalState.PENDING), "", _WAITING)
     values = {
