@@ -10,6 +10,7 @@ import click
 from pycryptoutil.cli import jose_jwk, jose_objects, jose_tokens, output
 from pycryptoutil.cli.client import Administrator, administrator_options
 from pycryptoutil.cli.jose_io import SERVICE, path
+from pycryptoutil.cli.jose_speed import speed
 
 _COLUMNS: Final = ("name", "algorithm", "use", "status", "kid", "active_version", "rotates_at")
 _VERSION_COLUMNS: Final = (
@@ -210,5 +211,5 @@ def jwks(administrator: Administrator, name: str | None) -> None:
     output.write_json(administrator.anonymous(SERVICE).get(place))
 
 
-for _command in (*jose_objects.COMMANDS, *jose_tokens.COMMANDS, *jose_jwk.COMMANDS):
+for _command in (*jose_objects.COMMANDS, *jose_tokens.COMMANDS, *jose_jwk.COMMANDS, speed):
     jose.add_command(_command)

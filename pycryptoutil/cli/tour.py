@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pycryptoutil.cli import cmc, output, scep, timestamp, tour_acme, tour_cmp, tour_kms
+from pycryptoutil.cli import cmc, output, scep, timestamp, tour_acme, tour_cmp, tour_jose, tour_kms
 from pycryptoutil.cli.client import DEV_READY_FILE, Administrator, Running, administrator_options
 from pycryptoutil.cli.exits import FAILED, UNREACHABLE, CommandError
 
@@ -67,7 +67,15 @@ class Tour:
         self.steps.append({"title": title, "commands": []})
         self._print(f"\n[bold]{len(self.steps)}. {title}[/bold]")
 
-    def run(self, command: str, *, expect: str = "", code: int | None = 0, quiet: bool = False) -> str:
+    def run(
+        self,
+        command: str,
+        *,
+        expect: str = "",
+        code: int | None = 0,
+        quiet: bool = False,
+        seconds: int = _COMMAND_SECONDS,
+    ) -> str:
         """Print and run one command; StepError unless it ends with ``code`` and says ``expect``."""
         if not quiet:
             self._print(f"[cyan]$ {_escape(command)}[/cyan]")
@@ -77,11 +85,11 @@ class Tour:
                 shell=True,
                 cwd=self.folder,
                 capture_output=True,
-                timeout=_COMMAND_SECONDS,
+                timeout=seconds,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise StepError(f"step {len(self.steps)}: no answer in {_COMMAND_SECONDS} s: {command}") from None
+            raise StepError(f"step {len(self.steps)}: no answer in {seconds} s: {command}") from None
         said = (done.stdout + done.stderr).decode("utf-8", "replace")
         if quiet:
             return said
@@ -292,6 +300,7 @@ STEPS: Final[tuple[Callable[[Tour], None], ...]] = (
     tour_acme.step,
     timestamp.step,
     *tour_kms.STEPS,
+    *tour_jose.STEPS,
     pets,
 )
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.support.pki import Ca
 from tests.support.programs import Debian13
-from tests.support.suite import make_suite
+from tests.support.suite import make_suite, suite  # noqa: F401  a fixture
 
 
 @pytest.fixture(scope="package")

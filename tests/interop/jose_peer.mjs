@@ -51,6 +51,11 @@ const actions = {
     const found = await jose.jwtVerify(token, jose.createLocalJWKSet(jwks), { issuer, audience })
     return found.payload
   },
+  // Fetches the keys by itself
+  async remoteJwt({ url, token, issuer }) {
+    const found = await jose.jwtVerify(token, jose.createRemoteJWKSet(new URL(url), { cooldownDuration: 0 }), { issuer })
+    return { header: found.protectedHeader, payload: found.payload }
+  },
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -16,6 +16,7 @@ from pycryptoutil import jose
 from pycryptoutil.jose import jwt
 from pycryptoutil.jose.text import b64d, b64e
 from tests.support.node import NodePeer
+from tests.support.suite import StartSuite
 
 pytestmark = pytest.mark.interop
 SIGNS = {
@@ -131,3 +132,35 @@ def test_tokens(peer: NodePeer) -> None:
         peer.ask("jwt", jwks=published, token=token, issuer="https://other.test", audience="api")
     with pytest.raises(Fault):
         jose.verify(jose.generate("EC-P256"), token)
+
+
+def test_tokens_of_jose_ja_by_its_published_keys(
+    suite: StartSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """npm's jose fetches /.well-known/jwks.json over TLS by itself: before a rotation, after it, and a revocation."""
+    running = suite(tmp_path, "jose-ja")
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(running.trust_bundle))
+    peer = NodePeer(Path(__file__).with_name("jose_peer.mjs"), "jose@6")
+    base = running.url("jose-ja")
+    url = f"{base}/.well-known/jwks.json"
+    try:
+        for name, algorithm in (("tokens", "ES256"), ("rsa", "PS256/RSA-2048"), ("okp", "EdDSA/Ed25519")):
+            running.cli("jose", "create", name, "--algorithm", algorithm)
+            signed = running.cli("jose", "sign", name, stdin='{"sub":"a"}').stdout.strip()
+            found = peer.ask("remoteJwt", url=url, token=signed)
+            assert found["payload"] == {"sub": "a"}
+            kid = running.cli_json("jose", "show", name)["kid"]
+            assert found["header"] == {"alg": algorithm.partition("/")[0], "kid": kid, "typ": "JWT"}
+        before = running.cli("jose", "token", "tokens", stdin='{"sub":"b"}').stdout.strip()
+        running.cli("jose", "rotate", "tokens")
+        after = running.cli("jose", "token", "tokens", stdin='{"sub":"b"}').stdout.strip()
+        ring = running.cli_json("jose", "show", "tokens")["jwks_url"]
+        for place, token in itertools.product((url, ring), (before, after)):
+            assert peer.ask("remoteJwt", url=place, token=token, issuer=base)["payload"]["sub"] == "b"
+        running.cli("jose", "revoke", "tokens", "--version", "1")
+        with pytest.raises(ValueError, match="ERR_JWKS_NO_MATCHING_KEY"):
+            peer.ask("remoteJwt", url=url, token=before)
+        with pytest.raises(ValueError, match="ERR_JWKS_NO_MATCHING_KEY"):
+            peer.ask("remoteJwt", url=f"{base}/jwks/default/rsa/jwks.json", token=after)
+    finally:
+        peer.close()
