@@ -143,7 +143,8 @@ def _create(room: Room, uow: UnitOfWork, plan: Plan, actor: str, request_id: str
             "authority.create",
             actor,
             row.name,
-            details={"id": row.id, "parent": order.parent, "algorithm": row.key_algorithm, "serial": i.serial_hex},
+            details={"id": row.id, "parent": order.parent, "algorithm": row.key_algorithm, "serial": i.serial_hex}
+            | room.vault.place(plan.key),
             request_id=request_id,
         ),
     )

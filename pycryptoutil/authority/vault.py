@@ -70,6 +70,11 @@ class KeyVault:
             return None
         return KeyReference.decode(self._barrier.decrypt(sealed, aad))
 
+    @staticmethod
+    def place(key: KeyHandle) -> dict[str, str]:
+        """Return what audit events say of where a key was made: nothing of one in the database."""
+        return {"token": key.reference.token, "key_id": key.reference.id.hex()} if isinstance(key, TokenKey) else {}
+
     def discard(self, key: KeyHandle) -> None:
         """Destroy a key that nothing knows; one in memory is gone by itself. What fails is logged."""
         if isinstance(key, TokenKey):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pycryptoutil_protocols.tsp import codec
 from pycryptoutil_protocols.tsp.messages import QUERY, TimeStampRequest
 
+from tests.e2e.pki.test_acme_http import client_of
+from tests.protocols import material
 from tests.support.authority import csr
 from tests.support.hsm import PIN, SoftHsm, library
 from tests.support.pki import EST, PKCS10, Ca, uris
@@ -37,11 +41,38 @@ def configuration(store: SoftHsm, folder: Path, **changes: Any) -> dict[str, Any
     return {"pki_ca": {"hsm": section}}
 
 
+ANSWERS: dict[str, bytes] = {}
+
+
 @pytest.fixture(scope="module")
-def running(store: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
+def web() -> Iterator[int]:
+    """What ACME's validators ask; the port."""
+
+    class Web(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = ANSWERS.get(self.path.rpartition("/")[2], b"")
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def running(store: SoftHsm, web: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     """Two worker processes, each with the library for itself."""
     folder = tmp_path_factory.mktemp("suite")
-    made = make_suite(folder, "pki-ca", configuration(store, folder), workers=2, env=environment(store))
+    chosen = configuration(store, folder)
+    chosen["pki_ca"]["acme"] = {"http_ports": [web]}
+    made = make_suite(folder, "pki-ca", chosen, workers=2, env=environment(store))
     try:
         yield made.start()
     finally:
@@ -109,6 +140,66 @@ def test_openssl_verifies_a_time_stamp(ca: Ca, trust: Path, tmp_path: Path) -> N
     (tmp_path / "r.tsr").write_bytes(answer.content)
     run("openssl", "ts", "-verify", "-in", tmp_path / "r.tsr", "-queryfile", tmp_path / "q.tsq", "-CAfile",
         trust / "root.pem", "-untrusted", trust / "issuing.pem")  # fmt: skip
+
+
+def key_file(path: Path, algorithm: str, number: int) -> Path:
+    path.write_bytes(material.key_pem(material.private_key(algorithm, number)))
+    return path
+
+
+def verified(trust: Path, *files: Path) -> None:
+    for path in files:
+        run("openssl", "verify", "-CAfile", trust / "root.pem", "-untrusted", trust / "issuing.pem", path)
+
+
+def test_scep_by_the_command_line(ca: Ca, trust: Path, tmp_path: Path) -> None:
+    """Messages are decrypted in the token, and answers signed there."""
+    first, second, challenge = tmp_path / "1.pem", tmp_path / "2.pem", tmp_path / "challenge"
+    challenge.write_text(ca.credential()[1])
+    keys = [key_file(tmp_path / f"{number}.key", "RSA-2048", number) for number in range(2)]
+    asked = ("--label", "tls-server", "--dns", "scep.example.test")
+    ca.suite.cli("ca", "scep", keys[0], *asked, "--challenge-file", challenge, "--out", first)
+    ca.suite.cli("ca", "scep", keys[1], *asked, "--renew", first, "--renew-key", keys[0], "--out", second)
+    verified(trust, first, second)
+
+
+def test_cmc_by_the_command_line(ca: Ca, trust: Path, tmp_path: Path) -> None:
+    out, secret, key = tmp_path / "c.pem", tmp_path / "secret", key_file(tmp_path / "c.key", "EC-P256", 61)
+    user, password = ca.credential()
+    secret.write_text(password)
+    ca.suite.cli("ca", "cmc", key, "--dns", "cmc.example.test", "--user", user, "--secret-file", secret, "--out", out)
+    verified(trust, out)
+    ca.suite.cli("ca", "cmc", key, "--revoke", out, "--reason", "4", "--cacert", trust / "root.pem")
+
+
+def test_cmp_by_openssl(ca: Ca, trust: Path, tmp_path: Path) -> None:
+    """The second request is signed, and so is its answer: openssl verifies it up to the root."""
+    user, password = ca.credential()
+    keys = [key_file(tmp_path / f"{number}.key", "EC-P256", 70 + number) for number in range(2)]
+    first, second = tmp_path / "1.pem", tmp_path / "2.pem"
+    host = ca.suite.url("pki-ca", "plain").removeprefix("http://")
+    openssl = ("openssl", "cmp", "-config", "", "-server", host, "-path", ".well-known/cmp/p/tls-server")
+    name = ("-subject", "/CN=cmp.example.test", "-sans", "cmp.example.test")
+    run(*openssl, "-cmd", "ir", "-ref", user, "-secret", f"pass:{password}", "-newkey", keys[0], *name,
+        "-certout", first)  # fmt: skip
+    run(*openssl, "-cmd", "kur", "-cert", first, "-key", keys[0], "-newkey", keys[1], "-certout", second,
+        "-trusted", trust / "root.pem", "-untrusted", trust / "issuing.pem")  # fmt: skip
+    verified(trust, first, second)
+
+
+def test_acme(ca: Ca, trust: Path, tmp_path: Path) -> None:
+    client = client_of(ca.suite)
+    client.register()
+    order = client.order("hsm.test")
+    challenge = client.challenge(client.authorizations(order)[0], "http-01")
+    ANSWERS[challenge["token"]] = client.key_authorization(challenge).encode()
+    client.post(challenge["url"], {})
+    url = order.headers["location"]
+    until(lambda: client.post(url).json["status"] == "ready", "it is validated", 60)
+    done = client.finalize(client.post(url), csr("hsm.test"))
+    assert done.json["status"] == "valid"
+    (tmp_path / "acme.pem").write_bytes(client.post(done.json["certificate"]).body)
+    verified(trust, tmp_path / "acme.pem")
 
 
 def test_the_token_is_shown(running: Suite, store: SoftHsm) -> None:

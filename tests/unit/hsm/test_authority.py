@@ -77,6 +77,8 @@ def test_first_start_makes_every_key_in_the_token(house: House) -> None:
     house.issue().verify_directly_issued_by(issuing)
     with house.world.database.read(TENANT) as reader:
         rows = store.all_authorities(reader)
+        events = [one.event for one in audit.export(reader, TENANT) if one.event.action == "authority.create"]
+    assert [event.details["token"] for event in events] == [house.label] * 2
     for row in rows:
         assert isinstance(house.world.service.room.keys.open(row), TokenKey)
         assert house.label.encode() not in row.sealed_key  # the reference is sealed too, so that nobody can change it
