@@ -98,6 +98,8 @@ lock: | $(BIN)/python ## Resolve the lock files anew
 	printf 'uv==0.13.9\n' | $(UV) pip compile --quiet --universal --generate-hashes --no-header - -o requirements/uv.lock.txt
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --no-emit-package pycryptoutil-protocols --no-emit-package uv --group dev pyproject.toml -o requirements/dev.lock
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group fuzz -o requirements/fuzz.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --no-emit-package pycryptoutil-protocols -c requirements/dev.lock --extra otel --extra hsm pyproject.toml -o requirements/run.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -c requirements/dev.lock --group image -o requirements/build.lock
 
 .PHONY: clean
 clean: ## Remove what was built (not .dev)

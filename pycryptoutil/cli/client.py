@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -258,9 +259,19 @@ class Administrator:
 
     def client(self, service: str = "") -> ApiClient:
         """Return a client of a service's ``/service/api/v1`` (the first service, if not named)."""
-        base = self.running.url(self.running.service(service)) + SERVICE_API
+        name = self.running.service(service)
+        advertised, local = self.running.url(name), self.running.services[name].get("local", "")
         auth = (self.credentials.client_id, self.credentials.client_secret)
-        return ApiClient(self._http(auth=auth), base)
+        if not local:
+            return ApiClient(self._http(auth=auth), advertised + SERVICE_API)
+        # the machine, or the container, that the service runs on: as if the advertised name led here
+        host = urlsplit(advertised)
+
+        def named(request: httpx.Request) -> None:
+            request.extensions["sni_hostname"] = host.hostname
+
+        http = self._http(auth=auth, headers={"Host": host.netloc}, event_hooks={"request": [named]})
+        return ApiClient(http, str(local) + SERVICE_API)
 
     def admin_listener(self, service: str = "") -> ApiClient:
         """Return a client of a service's admin listener."""

@@ -262,6 +262,12 @@ class ServiceApp:
             plain=(settings.plain.url or plain).rstrip("/") if plain else "",
         )
 
+    @property
+    def local_url(self) -> str:
+        """Where the public listener is bound, if that is not what it is advertised as."""
+        bound = self.listeners[Listener.PUBLIC].url
+        return "" if bound == self.urls.public else bound
+
     def _expose_gauges(self) -> None:
         pool, gauge = self._pool, self.metrics.gauge
         gauge("http_requests_in_flight", "Requests not answered yet.", lambda: self.dispatcher.in_flight)

@@ -218,7 +218,7 @@ class Process:
                     self.unsealed_by(line)
 
     def _address(self, app: ServiceApp) -> ServiceAddress:
-        return ServiceAddress(app.urls.public, app.urls.admin, os.getpid(), app.urls.plain)
+        return ServiceAddress(app.urls.public, app.urls.admin, os.getpid(), app.urls.plain, app.local_url)
 
     def _watch(self) -> None:
         """Follow the barrier: build the services when it opens, drop what they hold when it is sealed."""

@@ -19,17 +19,23 @@ DEFAULT_PREFIX = "/admin/v1"
 
 @dataclass(frozen=True, slots=True)
 class ServiceAddress:
-    """Where one service answers; ``plain`` is empty without that listener."""
+    """Where one service answers; ``plain`` is empty without that listener.
+
+    ``local`` is where the public listener is bound, if it is advertised as another address (``public.url``): on this
+    machine, or in this container, the advertised one may lead nowhere.
+    """
 
     public: str
     admin: str
     pid: int
     plain: str = ""
+    local: str = ""
 
     def document(self) -> dict[str, Any]:
         """Return the members as the ready-file has them."""
         plain = {"plain": self.plain} if self.plain else {}
-        return {"public": self.public, **plain, "admin": self.admin, "pid": self.pid}
+        local = {"local": self.local} if self.local else {}
+        return {"public": self.public, **local, **plain, "admin": self.admin, "pid": self.pid}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,9 @@ def remove(path: Path) -> None:
 def addresses(documents: Mapping[str, Mapping[str, Any]]) -> dict[str, ServiceAddress]:
     """Read what :meth:`ServiceAddress.document` wrote."""
     return {
-        name: ServiceAddress(found["public"], found["admin"], found["pid"], found.get("plain", ""))
+        name: ServiceAddress(
+            found["public"], found["admin"], found["pid"], found.get("plain", ""), found.get("local", "")
+        )
         for name, found in documents.items()
     }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import httpx
+import pytest
+
 from pycryptoutil.clock import SystemClock
 from tests.support.suite import StartSuite, Suite, until
 
@@ -23,6 +26,23 @@ def test_piped_tables_keep_cells_whole(shared_suite: Suite) -> None:
     lines = shared_suite.cli("token", "list").stdout.splitlines()
     assert lines[0].split("\t")[:2] == ["id", "name"]
     assert "x" * 150 in {line.split("\t")[1] for line in lines}
+
+
+def test_an_advertised_name_that_leads_nowhere_from_here(suite: StartSuite, tmp_path: Path) -> None:
+    """As in a container behind a balancer: the program's own commands reach it where it is bound, by that name."""
+    running = suite(tmp_path, "learn-ps", {"public": {"url": "https://pets.example.test:9999/"}})
+    address = running.ready["services"]["learn-ps"]
+    assert address["public"] == "https://pets.example.test:9999"
+    assert address["local"].startswith("https://127.0.0.1:")
+    assert running.cli_json("token", "list") == []
+    assert "alive" in running.cli("livez", "learn-ps").stdout
+    with running.http() as other:  # the name is verified, not skipped: the leaf is of the advertised one
+        other.base_url = httpx.URL(address["local"])
+        named = {"sni_hostname": "other.example.test"}
+        with pytest.raises(httpx.ConnectError):
+            other.get("/service/api/v1/health", extensions=named)
+        named["sni_hostname"] = "pets.example.test"
+        assert other.get("/service/api/v1/health", extensions=named).status_code == 200
 
 
 def test_hashes_for_the_file_realm(suite: StartSuite, tmp_path: Path) -> None:
