@@ -17,6 +17,7 @@ from pycryptoutil_protocols.x509 import Certificate, decode_certificate
 
 from pycryptoutil.authority import serials
 from pycryptoutil.authority import store as tables
+from pycryptoutil.authority.acme import chains
 from pycryptoutil.authority.acme.context import Caller, Core, not_yours
 from pycryptoutil.authority.acme.model import Place
 from pycryptoutil.authority.acme.store import orders as store
@@ -24,6 +25,7 @@ from pycryptoutil.authority.acme.store.rows import OrderRow
 from pycryptoutil.authority.certificates import records, revoke
 from pycryptoutil.authority.certificates import store as certificates
 from pycryptoutil.authority.certificates.store import CertificateRow
+from pycryptoutil.authority.lifecycle import publication
 from pycryptoutil.authority.model import RevocationReason
 
 _REASONS: Final = frozenset(
@@ -40,23 +42,24 @@ _REASONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A certificate as it is given out: DER, leaf first, without the root."""
+    """A certificate as it is given out: DER, leaf first, without the root; and how many other chains there are."""
 
     certificates: tuple[bytes, ...] = field(repr=False)
     not_before: datetime
     not_after: datetime
+    alternates: int = 0
 
 
-def of_order(core: Core, caller: Caller, order_id: str) -> Chain:
-    """Return the certificate of this account's order."""
+def of_order(core: Core, caller: Caller, order_id: str, number: int = 0) -> Chain:
+    """Return the certificate of this account's order; ``number`` counts other chains than the usual one from 1."""
     with core.room.database.read(caller.place.tenant_id) as reader:
         row = store.order(reader, order_id)
     if row is None or row.account_id != caller.account.id or not row.serial or row.auto_renewal is not None:
         raise not_yours()
-    return _chain(core, row)
+    return _chain(core, row, number)
 
 
-def _chain(core: Core, row: OrderRow) -> Chain:
+def _chain(core: Core, row: OrderRow, number: int = 0) -> Chain:
     with core.room.database.read(row.tenant_id) as reader:
         rows = tables.all_authorities(reader)
         ids = records.ids_of(core.room, rows, row.authority)
@@ -65,7 +68,13 @@ def _chain(core: Core, row: OrderRow) -> Chain:
         raise Fault(FaultKind.NOT_FOUND, f"order {row.id}: no certificate {row.serial}", "no such certificate")
     leaf = found[0]
     above = records.issuers(core.room, row.tenant_id, leaf.authority_id)
-    return Chain((found[0].der, *(above[:-1] if len(above) > 1 else above)), leaf.not_before, leaf.not_after)
+    with core.room.database.read(row.tenant_id) as reader:
+        ca = next(one for one in rows if one.id == leaf.authority_id)
+        others = chains.alternates((found[0].der, *above), publication.certificates(reader, ca, rows))
+    if number > len(others):
+        raise Fault(FaultKind.NOT_FOUND, f"order {row.id}: no chain {number}", "there is no such chain")
+    usual = (found[0].der, *(above[:-1] if len(above) > 1 else above))
+    return Chain(others[number - 1] if number else usual, leaf.not_before, leaf.not_after, len(others))
 
 
 def current(core: Core, place: Place, caller: Caller | None, order_id: str) -> Chain:

@@ -224,9 +224,9 @@ class AcmeService:
 
     # -- certificates --------------------------------------------------------------------------------------------------
 
-    def certificate(self, caller: Caller, order_id: str) -> Chain:
-        """Section 7.4.2."""
-        return certificates.of_order(self.core, caller, order_id)
+    def certificate(self, caller: Caller, order_id: str, number: int = 0) -> Chain:
+        """Section 7.4.2; ``number`` is 0 for the usual chain."""
+        return certificates.of_order(self.core, caller, order_id, number)
 
     def current_certificate(self, place: Place, caller: Caller | None, order_id: str) -> Chain:
         """RFC 8739 section 3.3."""

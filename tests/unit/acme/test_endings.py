@@ -294,3 +294,33 @@ def serial_text(certificate: x509.Certificate) -> str:
     text = encode_base64url(number.to_bytes(number.bit_length() // 8 + 1, "big"))
     assert int.from_bytes(decode_base64url(text, "serial"), "big") == number
     return text
+
+
+# --- other chains (RFC 8555 section 7.4.2)
+
+
+def test_another_chain_to_the_root_s_new_key(replica: Replica) -> None:
+    """While a root has two keys, a client finds the chain to the one that it trusts."""
+    from pycryptoutil.authority.lifecycle import rollover
+    from pycryptoutil.authority.lifecycle.rollover import RolloverOrder
+
+    client = replica.account()
+    done = replica.issued(client, "a.example.com")
+    url = done.json["certificate"]
+    assert "alternate" not in client.post(url).links
+    room = replica.world.service.room
+    made = rollover.prepare(room, TENANT, "root", RolloverOrder(), "user:tester")
+    usual = client.post(url)
+    assert usual.links["alternate"] == f"{url}/1"
+    other = client.post(usual.links["alternate"])
+    assert other.links["alternate"] == url
+    first, second = (x509.load_pem_x509_certificates(one.body) for one in (usual, other))
+    assert first[0] == second[0]
+    assert [len(first), len(second)] == [2, 3], "leaf, issuing CA, and the old root's key certified by the new one"
+    for below, above in zip(second, [*second[1:], x509.load_der_x509_certificate(made.new.certificate)], strict=True):
+        below.verify_directly_issued_by(above)
+    old = x509.load_der_x509_certificate(made.old.certificate)
+    first[-1].verify_directly_issued_by(old)
+    for missing in ("2", "0", "-1", "x", "9999999"):
+        assert client.post(f"{url}/{missing}").status == 404
+    assert replica.account().post(f"{url}/1").problem == "unauthorized"

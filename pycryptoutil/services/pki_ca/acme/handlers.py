@@ -26,6 +26,7 @@ JSON: Final = "application/json"
 CHAIN: Final = "application/pem-certificate-chain"
 _NO_STORE: Final = ("cache-control", "no-store")
 _POLL: Final = ("retry-after", "1")
+_MAX_DIGITS: Final = 4
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Operation: TypeAlias = Callable[["Ask"], Response]
@@ -262,9 +263,16 @@ def challenge(ask: Ask) -> Response:
 
 
 def certificate(ask: Ask) -> Response:
-    """Section 7.4.2."""
+    """Section 7.4.2: the usual chain, or another one; each links to the others."""
     ask.only_get()
-    return _chain(ask.service.certificate(ask.caller(), ask.id))
+    text = ask.parameters.get("alternate", "0")
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < _MAX_DIGITS else -1
+    if number < 0 or (number == 0 and "alternate" in ask.parameters):
+        raise Fault(FaultKind.NOT_FOUND, f"chain {text[:20]!r}", "there is no such chain")
+    found = ask.service.certificate(ask.caller(), ask.id, number)
+    others = (str(other) if other else "" for other in range(found.alternates + 1) if other != number)
+    links = (_link(ask.place.url("certificate", *filter(None, (ask.id, one))), "alternate") for one in others)
+    return _chain(found, *links)
 
 
 def star_certificate_of_account(ask: Ask) -> Response:
