@@ -18,7 +18,7 @@ from pycryptoutil.crypto import jose as policy
 from pycryptoutil.jose.jwk import JwkPrivate, JwkPublic, JwkSecret, from_der
 from pycryptoutil.jose.jwk import Usage as JwkUsage
 from pycryptoutil.jose.text import b64d, b64e, dumps, loads
-from pycryptoutil.keyring import catalog, rules
+from pycryptoutil.keyring import catalog, material, rules
 from pycryptoutil.keyring.catalog import Purpose
 from pycryptoutil.keyring.model import ElasticKey, KeyStatus, KeyVersion, Origin, Usage, VersionStatus
 from pycryptoutil.keyring.quorum import Asked
@@ -261,7 +261,10 @@ def _read_version(key_id: str, members: Mapping[str, Any], spec: catalog.Spec) -
             if not isinstance(found, JwkPrivate):
                 raise ValueError("pkcs8")
             jwk = found
+        material.fitting(spec, jwk)
     public = None
+    if members["public_key"] and spec.symmetric:
+        raise ValueError("public_key")
     if members["public_key"]:
         public = JwkPublic.from_spki(b64d(members["public_key"]), usage)
         if isinstance(jwk, JwkPrivate) and jwk.public.spki != public.spki:

@@ -69,7 +69,7 @@ def listing(context: Context, _request: Request) -> Response:
         status=KeyStatus(query.status) if query.status else None,
         created_after=query.created_after,
         created_before=query.created_before,
-        labels=dict(_label(text) for text in query.label),
+        labels=_labels(query.label),
     )
     found = keyring_of(context).list(
         context.tenant_id, wanted, query.sort, query.order == "desc", query.cursor, query.limit
@@ -79,11 +79,12 @@ def listing(context: Context, _request: Request) -> Response:
     )
 
 
-def _label(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise Fault(FaultKind.INVALID, "label without =", "a label is asked for as name=value", pointer="label")
-    return name, value
+def _labels(asked: tuple[str, ...]) -> dict[str, str]:
+    found = [text.partition("=") for text in asked]
+    if not all(equals for _, equals, _ in found) or len({name for name, _, _ in found}) != len(found):
+        text = "a label is asked for as name=value, each name once"
+        raise Fault(FaultKind.INVALID, text, text, pointer="label")
+    return {name: value for name, _, value in found}
 
 
 def get(context: Context, _request: Request) -> Response:
