@@ -45,7 +45,8 @@ trap end EXIT
 
 step "start"
 run up -d
-replicas() { run ps -q pki-ca; }
+# shellcheck disable=SC2046  # several words are meant
+replicas() { run ps -q $(run config --services | grep '^pki' | sort); }
 healthy() {
     local ids
     ids=$(run ps -q) && [ -n "$ids" ] || return 1
