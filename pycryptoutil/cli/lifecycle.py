@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from pycryptoutil.cli import output
+from pycryptoutil.cli.backup import backup, restore
 from pycryptoutil.cli.ceremony import ceremony
 from pycryptoutil.cli.client import Administrator, administrator_options
 from pycryptoutil.cli.takeover import import_
@@ -134,4 +135,4 @@ def delete_request(administrator: Administrator, name: str) -> None:
     administrator.done(f"{name} is given up")
 
 
-COMMANDS: Final = (rollover, csr, requests, ceremony, import_)
+COMMANDS: Final = (rollover, csr, requests, ceremony, import_, backup, restore)

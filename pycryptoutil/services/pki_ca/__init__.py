@@ -16,6 +16,7 @@ from pycryptoutil.services.pki_ca.cmp import routes as cmp_routes
 from pycryptoutil.services.pki_ca.distribution import routes as distribution_routes
 from pycryptoutil.services.pki_ca.est import routes as est_routes
 from pycryptoutil.services.pki_ca.lifecycle import routes as lifecycle_routes
+from pycryptoutil.services.pki_ca.moving import routes as moving_routes
 from pycryptoutil.services.pki_ca.ocsp import routes as ocsp_routes
 from pycryptoutil.services.pki_ca.pages import PAGES
 from pycryptoutil.services.pki_ca.rest import routes as rest_routes
@@ -39,6 +40,7 @@ SERVICE = ServiceDefinition(
         *certificate_routes.ROUTES,
         *approval_routes.ROUTES,
         *lifecycle_routes.ROUTES,
+        *moving_routes.ROUTES,
         *webhook_routes.ROUTES,
         *ssh_routes.ROUTES,
         *est_routes.ROUTES,
@@ -77,7 +79,7 @@ SERVICE = ServiceDefinition(
     ),
     scopes=rest_routes.SCOPES
     | certificate_routes.SCOPES
-    | lifecycle_routes.SCOPES
+    | moving_routes.SCOPES
     | approval_routes.SCOPES
     | webhook_routes.SCOPES,
 )

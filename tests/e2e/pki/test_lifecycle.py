@@ -123,3 +123,23 @@ def test_an_openssl_ca_is_taken_over(shared_suite: Suite, tmp_path: Path) -> Non
         crl = x509.load_der_x509_crl(http.get(f"{plain}/crl/old.crl").content)
     assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number > 0x2A
     assert len(crl) == 2
+
+
+def test_a_backup_and_a_stale_one(shared_suite: Suite, tmp_path: Path) -> None:
+    suite = shared_suite
+    run("openssl", "genrsa", "-aes256", "-passout", "pass:recover", "-out", tmp_path / "recovery.key", "2048")
+    run("openssl", "rsa", "-in", tmp_path / "recovery.key", "-passin", "pass:recover", "-pubout",
+        "-out", tmp_path / "recovery.pem")  # fmt: skip
+    suite.cli("ca", "create", "kept", "--subject", "CN=Kept,O=Example", "--parent", "root")
+    suite.cli("ca", "crl", "show", "kept")
+    file = tmp_path / "kept.backup"
+    file.write_text(suite.cli("ca", "backup", "kept", "--recipient", tmp_path / "recovery.pem").stdout)
+    assert "PRIVATE" not in file.read_text()
+    suite.cli("ca", "crl", "publish", "kept")
+    key = ("--key", tmp_path / "recovery.key")
+    refused = suite.cli("ca", "restore", file, *key, stdin="recover\n", code=None)
+    assert refused.returncode == 1
+    assert "the backup is older than what is here of kept: CRL number" in refused.stderr
+    assert "kept is back" in suite.cli("ca", "restore", file, *key, "--override-stale", stdin="recover\n").stdout
+    file.write_text("\n".join(file.read_text().splitlines()[:-1]))
+    assert "breaks off" in suite.cli("ca", "restore", file, *key, stdin="recover\n", code=None).stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field, SecretStr
+from pydantic import AwareDatetime, Field
 
 from pycryptoutil.authority.settings import CaAlgorithm
 from pycryptoutil.http.paging import JsonModel
@@ -98,58 +98,3 @@ class InstalledView(JsonModel):
     authorities: tuple[str, ...]
     unknown: tuple[str, ...]
     crl_number: int | None
-
-
-class ImportBody(JsonModel):
-    """A CA to take over. PEM; ``chain`` is above it, its issuer first, up to the root; the key is PKCS#8."""
-
-    name: Name
-    certificate: Pem
-    chain: Annotated[tuple[Pem, ...], Field(max_length=10)] = ()
-    private_key: Annotated[SecretStr, Field(max_length=50_000)]
-    crl_number: Annotated[int, Field(ge=0, description="the last one that was given out")] = 0
-
-
-class ImportView(JsonModel):
-    """The CA as it is here now."""
-
-    id: str
-    name: str
-    status: str
-    subject: str
-    key_algorithm: str
-
-
-class ImportRow(JsonModel):
-    """A certificate that the CA has issued. Without ``certificate`` (base64 of DER) only its status is taken."""
-
-    serial: Annotated[str, Field(min_length=1, max_length=100)]
-    not_after: AwareDatetime
-    subject: Annotated[str, Field(max_length=2000)] = ""
-    revoked_at: AwareDatetime | None = None
-    reason: str | None = None
-    invalidity_date: AwareDatetime | None = None
-    certificate: Annotated[str, Field(max_length=100_000)] | None = None
-
-
-class ImportRowsBody(JsonModel):
-    """Some of them. ``profile``: what they are renewed under; without one they are not."""
-
-    profile: Name | None = None
-    items: Annotated[tuple[ImportRow, ...], Field(max_length=500)]
-
-
-class ImportProblem(JsonModel):
-    """A row that did not come in as it was, and why."""
-
-    serial: str
-    problem: str
-
-
-class ImportRowsView(JsonModel):
-    """How many were added, revoked since or known, and what was wrong."""
-
-    added: int
-    changed: int
-    known: int
-    problems: tuple[ImportProblem, ...]

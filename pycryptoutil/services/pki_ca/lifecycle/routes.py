@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from pycryptoutil.http.route import Route
-from pycryptoutil.services.pki_ca.lifecycle import handlers, models, offline, takeover
+from pycryptoutil.services.pki_ca.lifecycle import handlers, models, offline
 
 _CA: Final = "Certificate authorities"
 _WRITE: Final = "authorities:write"
 _REQUESTS: Final = "/certificate-authority-requests"
-_IMPORTS: Final = "/authority-imports"
-_MOVE: Final = "authorities:move"
 _ONE: Final = "/certificate-authorities/<name>"
-
-SCOPES: Final = {"authorities:move": "import, back up and restore certificate authorities with their keys"}
 
 ROUTES: Final = (
     Route("listRollovers", ("GET",), f"{_ONE}/rollover", handlers.list_rollovers, scope="pki:read", tag=_CA,
@@ -40,10 +36,4 @@ ROUTES: Final = (
     Route("installOfflineAuthority", ("POST",), "/offline-authorities", offline.install, scope=_WRITE, tag=_CA,
           body=models.InstallBody, response=models.InstalledView, max_body=8 << 20,
           summary="Take up an offline root, the certificates of CAs that waited for it, and its CRL"),
-    Route("importAuthority", ("POST",), _IMPORTS, takeover.begin, scope=_MOVE, tag=_CA,
-          body=models.ImportBody, response=models.ImportView, status=201,
-          summary="Take over a CA that another program has run: key, chain and CRL number"),
-    Route("importCertificates", ("POST",), f"{_IMPORTS}/<name>/certificates", takeover.add, scope=_MOVE, tag=_CA,
-          body=models.ImportRowsBody, response=models.ImportRowsView, max_body=8 << 20,
-          summary="Take over what such a CA has issued and revoked, up to 500 certificates at once"),
 )  # fmt: skip

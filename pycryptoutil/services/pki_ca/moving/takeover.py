@@ -16,8 +16,8 @@ from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.service.definition import Context
 from pycryptoutil.services.pki_ca.common import actor, authority_of
-from pycryptoutil.services.pki_ca.lifecycle import models
 from pycryptoutil.services.pki_ca.lifecycle.offline import certificate
+from pycryptoutil.services.pki_ca.moving import models
 
 _MAX_KEY: Final = 50_000
 

@@ -1,0 +1,1 @@
+"""CAs that come from elsewhere, and go there: import, backup and restore over REST."""
