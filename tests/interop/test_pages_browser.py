@@ -26,6 +26,8 @@ CA_PAGES = (
     "/profiles/tls-server/edit",
     "/new-profile",
     "/authorities",
+    "/webhooks",
+    "/webhooks/new",
     "/authorities/issuing",
     "/audit",
     "/audit/verification",

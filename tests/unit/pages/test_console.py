@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import text
 
-from pycryptoutil.authority import RevocationReason
+from pycryptoutil.authority import IssueOrder, RevocationReason
 from pycryptoutil.services.pki_ca import SERVICE
+from pycryptoutil.services.pki_ca.pages.webhooks import TYPES, WebhookForm, field_of
 from tests.support.authority import csr
 from tests.support.door import Door
 from tests.unit.pages.conftest import Console, log_in, person
@@ -31,6 +32,8 @@ PATHS = (
     "/audit",
     "/audit/verification",
     "/account",
+    "/webhooks",
+    "/webhooks/new",
 )
 
 
@@ -410,3 +413,66 @@ def test_every_page_is_in_the_document(door: Door) -> None:
     for page in SERVICE.pages.pages:
         assert page.name in names
         assert page.scope in {*SERVICE.scopes, "pki:read"}
+
+
+def test_all_certificates_of_a_key_are_revoked_at_once(console: Console) -> None:
+    tenant, request = console.door.tenant_id, csr("a.example.test", cn="a.example.test")
+    serials = [
+        console.authority.issue(tenant, IssueOrder(profile="internal-tls", csr=request), f"test:{index}").serial
+        for index in range(3)
+    ]
+    other = console.issue("b.example.test").serial
+    sent = console.send(f"/certificates/{serials[0]}/revoke", reason="keyCompromise", whole_key="true")
+    assert sent.headers.get("location").endswith("done=revoked-key")
+    reasons = [console.authority.certificate(tenant, serial).reason for serial in [*serials, other]]
+    assert reasons == [RevocationReason.KEY_COMPROMISE] * 3 + [None]
+
+
+def test_a_search_by_name_domain_and_order(console: Console) -> None:
+    for name in ("www.one.test", "api.one.test", "www.two.test"):
+        console.issue(name)
+    assert console.get("/certificates?name=WWW.one.test").text.count("<tr>") == 2
+    assert console.get("/certificates?domain=one.test").text.count("<tr>") == 3
+    text = console.get("/certificates?sort=expiry&issued_from=2025-12-31&issued_to=2026-01-02").text
+    assert text.index("dns:www.one.test") < text.index("CN=Root CA")
+    assert "No certificate fits" in console.get("/certificates?issued_to=2025-12-30").text
+
+
+def test_a_webhook_is_made_tested_and_deleted(door: Door, console: Console) -> None:
+    assert "No webhook yet" in console.get("/webhooks").text
+    made = console.send(
+        "/webhooks/new", url="https://hooks.example.test/x", certificate_expiring="true", description=HOSTILE
+    )
+    assert made.status == 200, made.text
+    secret = re.search(r'Secret</dt><dd><code class="secret">(whsec_[^<]+)<', made.text)
+    assert secret is not None
+    (found,) = door.edge.state.events.subscriptions(door.tenant_id)
+    assert found.types == ("certificate.expiring",)
+    page = f"/webhooks/{found.id}"
+    for path in ("/webhooks", page):
+        text = console.get(path).text
+        assert secret[1] not in text
+        assert "<script>" not in text
+    assert console.send(f"{page}/test").headers.get("location", "").endswith("webhook-tested")
+    shown = console.get(page).text
+    assert "webhook.test" in shown
+    assert "pending" in shown
+    assert console.get(f"{page}?status=odd").status == 422
+    assert console.send(f"{page}/disable").status == 303
+    assert "disabled" in console.get(page).text
+    assert console.send(f"{page}/enable").status == 303
+    wrong = console.send("/webhooks/new", url="ftp://x", description="for the web")
+    assert wrong.status == 422
+    assert 'value="for the web"' in wrong.text
+    reader = person(door, "reader", "pki:read")
+    assert "/test" not in reader.get(page).text
+    for word in ("/test", "/disable", "/delete"):
+        assert reader.send(page + word).status == 403
+        assert console.send(page + word, "x").status == 403
+    assert console.send(f"{page}/delete").headers.get("location") == "/browser/webhooks?done=webhook-deleted"
+    assert console.get(page).status == 404
+
+
+def test_fields_of_webhooks_are_the_events(door: Door) -> None:
+    fields = {field_of(kind) for kind in TYPES}
+    assert fields | {"url", "description"} == set(WebhookForm.model_fields)

@@ -54,7 +54,8 @@ def show(context: Context, _request: Request) -> View:
         "waiting": len(waiting.items),
         "more_waiting": bool(waiting.cursor),
         "numbers": [
-            (days, found.expiring_within(days), f"{PATH}?{urlencode({'within': days})}") for days in (7, 30, 60)
+            (days, found.expiring_within(days), f"{PATH}?{urlencode({'within': days, 'sort': 'expiry'})}")
+            for days in (7, 30, 60)
         ],
         "days": [_day(one.day) for one in found.days],
         "issued": [one.issued for one in found.days],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
-from pycryptoutil_protocols.faults import Fault
+from pycryptoutil_protocols.faults import Fault, FaultKind
 from pydantic import Field, field_validator
 
 from pycryptoutil.authority import (
@@ -15,6 +16,7 @@ from pycryptoutil.authority import (
     CertificateStatus,
     RevocationReason,
 )
+from pycryptoutil.authority.certificates.bulk import BulkOrder
 from pycryptoutil.authority.model import PROTOCOLS
 from pycryptoutil.authority.oids import EXTENDED_KEY_USAGES
 from pycryptoutil.crypto.describe import describe
@@ -39,12 +41,16 @@ REASONS: Final[tuple[tuple[str, str], ...]] = (
 )
 PROTOCOL_NAMES: Final = (*((name, name.upper()) for name in PROTOCOLS), ("rest", "REST"))
 _ROWS: Final = 50
+_FIRST: Final = frozenset({"name", "domain", "status", "within", "sort", "cursor"})  # conditions that are always seen
+_CALLS: Final = 20  # units of work, of 1000 certificates each, that one form may start
 _USAGES: Final = {oid: name for name, oid in EXTENDED_KEY_USAGES.items()}
 
 
 class Search(FormModel):
     """Which certificates; every given condition must hold. Dates are days in UTC, both included."""
 
+    name: str = Field(default="", max_length=255)
+    domain: str = Field(default="", max_length=253)
     contains: str = Field(default="", max_length=253)
     status: Literal["valid", "expired", "revoked", "held"] | None = None
     within: Annotated[int, Field(ge=1, le=3650)] | None = None
@@ -56,12 +62,14 @@ class Search(FormModel):
     spki_sha256: str = Field(default="", max_length=96)
     expires_from: date | None = None
     expires_to: date | None = None
+    issued_from: date | None = None
+    issued_to: date | None = None
+    sort: Literal["created", "expiry"] = "created"
     cursor: str = Field(default="", max_length=MAX_CURSOR)
 
     def filter(self, now: datetime) -> CertificateFilter:
         """Return the filter; ``within`` is so many days from now, of certificates that are good."""
-        until = datetime.combine(self.expires_to, time.max, UTC) if self.expires_to is not None else None
-        since = datetime.combine(self.expires_from, time.min, UTC) if self.expires_from is not None else None
+        until, since = _end(self.expires_to), _begin(self.expires_from)
         status = CertificateStatus(self.status) if self.status is not None else None
         if self.within is not None:
             until = min(filter(None, (until, now + timedelta(days=self.within))))
@@ -77,14 +85,28 @@ class Search(FormModel):
             spki_sha256=_hex(self.spki_sha256),
             not_after_from=since,
             not_after_to=until,
+            name=self.name,
+            domain=self.domain,
+            created_from=_begin(self.issued_from),
+            created_to=_end(self.issued_to),
+            sort=self.sort,
         )
 
 
+def _begin(day: date | None) -> datetime | None:
+    return datetime.combine(day, time.min, UTC) if day is not None else None
+
+
+def _end(day: date | None) -> datetime | None:
+    return datetime.combine(day, time.max, UTC) if day is not None else None
+
+
 class Revocation(FormModel):
-    """Why, and since when it is suspected (RFC 5280 section 5.3); the time is UTC."""
+    """Why, and since when it is suspected (RFC 5280 section 5.3); the time is UTC. ``whole_key``: all of its key."""
 
     reason: Reason
     invalidity_date: datetime | None = None
+    whole_key: bool = False
 
     @field_validator("invalidity_date")
     @classmethod
@@ -112,7 +134,7 @@ def search(context: Context, request: Request) -> View:
             filled = Filled(filled.values, {"authority": "There is no such authority."})
         else:
             found = ca.certificates(tenant, wanted.filter(now), wanted.cursor, _ROWS)
-    narrowed = any(value for name, value in filled.values.items() if name not in {"contains", "status", "within"})
+    narrowed = any(value for name, value in filled.values.items() if name not in _FIRST)
     values = {
         "filled": filled,
         "found": found,
@@ -178,6 +200,19 @@ def _change(
     context.state.watch.notice()
 
 
+def _revoke_key(context: Context, request: Request, found: CertificateRecord, order: BulkOrder) -> None:
+    """Revoke everything of a certificate's key; Fault(CONFLICT) if that is more than one form may do."""
+    run, place = authority_of(context).revoke_by_key, (context.tenant_id, found.spki_sha256)
+    for _ in range(_CALLS):
+        result = run(*place, order, actor(context), request.request_id)
+        context.state.watch.notice()
+        if not result.cursor:
+            return
+        order = replace(order, cursor=result.cursor)
+    text = "many were revoked, and some are left: send the form again"
+    raise Fault(FaultKind.CONFLICT, text, text)
+
+
 def revoke(context: Context, request: Request) -> View | Response:
     """Revoke or hold; what is wrong with the form is said beside it."""
     found = _of(context, request)
@@ -185,6 +220,9 @@ def revoke(context: Context, request: Request) -> View | Response:
     if filled.model is not None:
         reason = RevocationReason(filled.model.reason)
         try:
+            if filled.model.whole_key:
+                _revoke_key(context, request, found, BulkOrder(reason, filled.model.invalidity_date))
+                return done(path_of(found), "revoked-key")
             _change(context, request, found, reason, filled.model.invalidity_date)
         except Fault as fault:
             filled = refused(filled, fault)
