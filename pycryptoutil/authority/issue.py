@@ -88,6 +88,7 @@ class Issuance:
     extensions: tuple[Extension, ...] = ()
     tbs: bytes = field(default=b"", repr=False)
     der: bytes = field(default=b"", repr=False)
+    writes: tuple[Callable[[Issuance, UnitOfWork], None], ...] = ()  # what is left, where it is not WRITES
     enrolment: str = ""  # the approved request that this is issued for
 
     @property
@@ -399,6 +400,10 @@ def reserve_serial(i: Issuance, uow: UnitOfWork) -> None:
             created_at=i.now,
         ),
     )
+
+
+def remember_answer(i: Issuance, uow: UnitOfWork) -> None:
+    """Keep what a repeat is answered with."""
     if i.order.idempotency_key:
         window = timedelta(hours=i.room.settings.idempotency_hours)
         certificates.remember(uow, i.repeat_digest, i.ca.id, i.serial_hex, i.now, window)
@@ -452,21 +457,11 @@ def keep(i: Issuance, uow: UnitOfWork) -> None:
 
 def tell(i: Issuance, uow: UnitOfWork) -> None:
     """Tell who has subscribed, once all of this is durable."""
-    emit(
-        uow,
-        EventType.CERTIFICATE_ISSUED,
-        {
-            "serial": i.serial_hex,
-            "authority": i.ca.name,
-            "profile": i.profile.name,
-            "subject": x509.name_text(i.subject.der),
-            "sans": list(map(str, i.sans)),
-            "not_before": i.not_before.isoformat(),
-            "not_after": i.not_after.isoformat(),
-            "requester": i.requester,
-            "protocol": i.order.protocol,
-        },
-    )
+    data = {"serial": i.serial_hex, "authority": i.ca.name, "profile": i.profile.name,
+            "subject": x509.name_text(i.subject.der), "sans": list(map(str, i.sans)),
+            "not_before": i.not_before.isoformat(), "not_after": i.not_after.isoformat(),
+            "requester": i.requester, "protocol": i.order.protocol}  # fmt: skip
+    emit(uow, EventType.CERTIFICATE_ISSUED, data)
 
 
 DECISIONS: Final[tuple[Callable[[Issuance], None], ...]] = (
@@ -487,6 +482,7 @@ WRITES: Final[tuple[Callable[[Issuance, UnitOfWork], None], ...]] = (
     ask_again,
     spend_credential,
     reserve_serial,
+    remember_answer,
     audit_intent,
     sign,
     compare,
@@ -510,6 +506,7 @@ def run_begun(i: Issuance) -> IssuedCertificate:
             raise _refused(f"certificates of the profile {i.profile.name} are issued after approval only", "profile")
         try:
             decide(i)
+            precertify(i)
             with i.room.database.unit_of_work(i.ca.tenant_id) as uow:
                 write(i, uow)
         except Fault as fault:
@@ -536,9 +533,17 @@ def decide(i: Issuance) -> None:
         step(i)
 
 
+def precertify(i: Issuance) -> None:
+    """Get timestamps of CT logs, where the profile asks for any: slow, and outside of any unit of work."""
+    if i.profile.ct.logs:
+        from pycryptoutil.authority import transparency  # it is made of these steps
+
+        transparency.precertify(i)
+
+
 def write(i: Issuance, uow: UnitOfWork) -> None:
     """Run every write in the caller's unit: the certificate is signed, and durable when the unit is."""
-    for step in WRITES:
+    for step in i.writes or WRITES:
         step(i, uow)
 
 

@@ -226,6 +226,12 @@ class Distribution(_Part):
     issuer: bool = True
 
 
+class Transparency(_Part):
+    """Certificate Transparency: of how many logs a certificate carries timestamps."""
+
+    logs: Annotated[int, Field(ge=0, le=10)] = 0
+
+
 class Ssh(_Part):
     """OpenSSH certificates (PROTOCOL.certkeys)."""
 
@@ -257,6 +263,7 @@ class Profile(_Part):
     subject_key_identifier: bool = True
     request_extensions: RequestExtensions = RequestExtensions()
     distribution: Distribution = Distribution()
+    ct: Transparency = Transparency()
     rules: Literal["rfc5280", "cabf-tls"] = "rfc5280"  # which lints, beside those of RFC 5280
     credential_names: Literal["optional", "required"] = "optional"  # whether a credential must name what it is for
     approvals: Annotated[int, Field(ge=0, le=10)] = 0  # how many people must agree before anything is issued
@@ -282,6 +289,10 @@ class Profile(_Part):
             (
                 self.approvals > 0 and (self.kind == "ssh" or self.is_ca or self.ocsp_no_check),
                 "approvals: belong to profiles of X.509 certificates that clients ask for",
+            ),
+            (
+                self.ct.logs > 0 and (self.kind == "ssh" or self.is_ca or self.ocsp_no_check),
+                "ct: belongs to profiles of X.509 certificates that clients ask for",
             ),
             (
                 self.ocsp_no_check and "ocspSigning" not in self.extended_key_usage,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
+from pycryptoutil_protocols import pem
+from pycryptoutil_protocols.algorithms import key_info
+from pycryptoutil_protocols.faults import Fault
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from pycryptoutil.clock import Clock
@@ -58,6 +61,42 @@ class HsmSettings(BaseModel):
         return Token(TokenConfig(self.module, self.token, self.pin.get_secret_value(), self.sessions), clock)
 
 
+class CtLogSettings(BaseModel):
+    """A log of RFC 6962. ``url`` is what ``/ct/v1/`` follows; ``public_key`` is its SubjectPublicKeyInfo."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(pattern=r"^https?://\S+$", max_length=1000)
+    public_key: str = Field(max_length=4096)  # base64 DER, as lists of logs have it, or PEM
+
+    @field_validator("public_key")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        try:
+            key_info(_spki(value))
+        except Fault:
+            raise ValueError("is not a public key, in base64 or PEM") from None
+        return value
+
+    def spki(self) -> bytes:
+        """Return the key, DER."""
+        return _spki(self.public_key)
+
+
+def _spki(text: str) -> bytes:
+    return pem.decode_body(text.encode(), 4096, ("PUBLIC KEY",))
+
+
+class CtSettings(BaseModel):
+    """The Certificate Transparency logs that are asked, all at once, where a profile has ``ct: {logs: N}``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    logs: Annotated[tuple[CtLogSettings, ...], Field(max_length=16)] = ()
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
+    ca_file: str = ""  # PEM of who vouches for the logs' TLS certificates; empty: the system's trust store
+
+
 class AuthoritySettings(BaseModel):
     """Names and algorithms of the hierarchy made at first start, and the rhythm of what the CA publishes."""
 
@@ -98,6 +137,7 @@ class AuthoritySettings(BaseModel):
     approval_kept_days: Annotated[int, Field(ge=1, le=3650)] = 90  # how long decided requests stay in lists
     max_waiting_requests: Annotated[int, Field(ge=1, le=10_000)] = 100  # for approval, of one requester
     max_open_transactions: Annotated[int, Field(ge=1, le=10_000)] = 100  # of one client in SCEP, CMP or CMC
+    ct: CtSettings = Field(default_factory=CtSettings)
     idempotency_hours: Annotated[int, Field(ge=1, le=168)] = 24
     hsm: HsmSettings = Field(default_factory=HsmSettings)
 

@@ -319,6 +319,7 @@ class Enrolments:
         i = issue.begin(self._room, row.tenant_id, order, row.actor, request_id)
         i.enrolment = row.id
         issue.decide(i)
+        issue.precertify(i)
         return i
 
     def _failed(self, row: EnrolmentRow, given: DecisionRow, request_id: str, fault: Fault) -> bool:

@@ -21,6 +21,7 @@ from pycryptoutil.authority.statistics import store as statistics_store
 from pycryptoutil.authority.store import SEALED_COLUMNS, metadata
 from pycryptoutil.authority.timestamp import store as timestamp_store
 from pycryptoutil.authority.transactions import store as transaction_store
+from pycryptoutil.authority.transparency import store as transparency_store
 from pycryptoutil.storage import Database
 from tests.support.databases import Databases
 
@@ -36,6 +37,7 @@ ROOMS = (
     statistics_store.issued_days,
     statistics_store.counted,
     search_store.indexed,
+    transparency_store.precertificates,
     lifecycle_store.rollovers,
     lifecycle_store.links,
     offline_store.requests,

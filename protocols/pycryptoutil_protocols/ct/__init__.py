@@ -1,0 +1,1 @@
+"""Certificate Transparency (RFC 6962): what a CA needs of it."""
