@@ -82,6 +82,7 @@ class AcmeRules:
     validators: int = 8
     attestation_roots: tuple[bytes, ...] = ()
     renewal_poll: timedelta = timedelta(hours=6)
+    kept: timedelta = timedelta(days=90)  # orders that came to nothing, for those who ask why
 
 
 @dataclass(frozen=True, slots=True)

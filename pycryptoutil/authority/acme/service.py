@@ -31,6 +31,7 @@ from pycryptoutil.authority.room import Room
 from pycryptoutil.storage import SYSTEM_TENANT
 
 _BATCH: Final = 100
+_TIDY_UNITS: Final = 50
 _POLL: Final = 1  # seconds
 _APPROVAL_POLL: Final = 60  # people are asked
 _STUCK_AFTER: Final = timedelta(seconds=30)
@@ -275,10 +276,15 @@ class AcmeService:
         return tried
 
     def tidy(self) -> None:
-        """Forget nonces that are too old anyway."""
+        """Forget nonces that are too old anyway, and orders that came to nothing long ago, some in each unit."""
+        now = self.core.room.clock.now()
         for tenant_id in self._tenants():
             with self.core.room.database.unit_of_work(tenant_id) as uow:
-                account_store.forget_nonces(uow, self.core.room.clock.now())
+                account_store.forget_nonces(uow, now)
+            for _ in range(_TIDY_UNITS):
+                with self.core.room.database.unit_of_work(tenant_id) as uow:
+                    if store.forget_orders(uow, now - self.rules.kept, _BATCH) < _BATCH:
+                        break
 
     def _tenants(self) -> list[str]:
         with self.core.room.database.read(SYSTEM_TENANT) as reader:

@@ -324,3 +324,33 @@ def test_another_chain_to_the_root_s_new_key(replica: Replica) -> None:
     for missing in ("2", "0", "-1", "x", "9999999"):
         assert client.post(f"{url}/{missing}").status == 404
     assert replica.account().post(f"{url}/1").problem == "unauthorized"
+
+
+# --- what nobody needs any more
+
+
+def test_orders_that_came_to_nothing_are_forgotten(replica: Replica) -> None:
+    client = replica.account()
+    done = replica.issued(client, "a.example.com")
+    left = client.order("a.example.com", "b.example.com")
+    failed = client.order("c.example.com")
+    (owner,) = failed.json["authorizations"]
+    client.post(owner, {"status": "deactivated"})
+
+    def rows() -> list[int]:
+        tables = ("orders", "order_authorizations", "authorizations", "challenges")
+        with replica.world.database.read(TENANT) as reader:
+            return [reader.execute(f"SELECT count(*) FROM acme_{one}").scalar_one() for one in tables]
+
+    before = rows()
+    replica.service.tidy()
+    assert rows() == before
+    replica.world.clock.advance(timedelta(days=89).total_seconds())
+    replica.service.tidy()
+    assert rows() == before, "whoever asks why is told"
+    assert client.post(left.headers["location"]).json["status"] == "invalid"
+    replica.world.clock.advance(timedelta(days=40).total_seconds())
+    replica.service.tidy()
+    assert rows() == [1, 1, 1, 3], "what led to a certificate stays, with the authorization that others used too"
+    assert client.post(left.headers["location"]).problem == "unauthorized"
+    assert client.post(done.json["certificate"]).status == 200

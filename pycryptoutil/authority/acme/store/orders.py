@@ -14,6 +14,7 @@ from pycryptoutil.storage import Reader, UnitOfWork
 
 _ORDER: Final = tuple(orders.c[name] for name in OrderRow.__slots__)
 _AUTHORIZATION: Final = tuple(authorizations.c[name] for name in AuthorizationRow.__slots__)
+_AT_ONCE: Final = 500
 _CHALLENGE: Final = tuple(challenges.c[name] for name in ChallengeRow.__slots__)
 
 
@@ -154,6 +155,29 @@ def claim_renewal(uow: UnitOfWork, row: OrderRow, until: datetime | None) -> boo
         c.renew_at == row.renew_at,
     )
     return uow.execute(statement.values(renew_at=until)).rowcount == 1
+
+
+def forget_orders(uow: UnitOfWork, before: datetime, limit: int) -> int:
+    """Delete orders that came to nothing before a time, with the authorizations that are of no use to any other."""
+    o, a, link = orders.c, authorizations.c, order_authorizations.c
+    over = o.status.in_(("invalid", "pending", "ready", "canceled"))
+    ended = (o.tenant_id == uow.tenant_id, over, o.changed_at < before, o.expires_at < before)
+    ids = list(uow.execute(select(o.id).where(*ended).order_by(o.changed_at).limit(limit)).scalars())
+    if not ids:
+        return 0
+    mine = (link.tenant_id == uow.tenant_id, link.order_id.in_(ids))
+    owners = list(uow.execute(select(link.authorization_id).where(*mine).distinct()).scalars())
+    uow.execute(order_authorizations.delete().where(*mine))
+    uow.execute(orders.delete().where(o.tenant_id == uow.tenant_id, o.id.in_(ids)))
+    for start in range(0, len(owners), _AT_ONCE):
+        some = owners[start : start + _AT_ONCE]
+        needed = select(link.authorization_id).where(link.tenant_id == uow.tenant_id, link.authorization_id.in_(some))
+        useless = (a.tenant_id == uow.tenant_id, a.id.in_(some), a.id.not_in(needed), a.expires_at < before)
+        gone = list(uow.execute(select(a.id).where(*useless)).scalars())
+        c = challenges.c
+        uow.execute(challenges.delete().where(c.tenant_id == uow.tenant_id, c.authorization_id.in_(gone)))
+        uow.execute(authorizations.delete().where(a.tenant_id == uow.tenant_id, a.id.in_(gone)))
+    return len(ids)
 
 
 # -- authorizations ----------------------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ class AcmeSettings(BaseModel):
     validators: Annotated[int, Field(ge=1, le=64)] = 8  # threads of a process
     order_days: Annotated[int, Field(ge=1, le=90)] = 7
     authorization_days: Annotated[int, Field(ge=1, le=398)] = 30
+    kept_days: Annotated[int, Field(ge=1, le=3650)] = 90  # of orders that came to nothing
     renewal_poll_hours: Annotated[int, Field(ge=1, le=24 * 7)] = 6
     limits: AcmeLimits = Field(default_factory=AcmeLimits)
     auto_renewal: AcmeAutoRenewal = Field(default_factory=AcmeAutoRenewal)
@@ -131,6 +132,7 @@ class AcmeSettings(BaseModel):
             validators=self.validators,
             attestation_roots=_roots(self.attestation_roots),
             renewal_poll=timedelta(hours=self.renewal_poll_hours),
+            kept=timedelta(days=self.kept_days),
         )  # fmt: skip
 
 
