@@ -152,6 +152,14 @@ def many(
         raise CommandError(f"{failed} of {done} lines failed", exits.FAILED)
 
 
+def _lines(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut at line feeds only: text in JSON may hold other characters that end a line elsewhere, such as U+2028."""
+    rest = b""
+    for part in parts:
+        *whole, rest = (rest + part).split(b"\n")
+        yield from whole
+
+
 def _stream(administrator: Administrator, place: str, portion: list[bytes]) -> Iterator[dict[str, Any]]:
     import httpx
 
@@ -162,9 +170,8 @@ def _stream(administrator: Administrator, place: str, portion: list[bytes]) -> I
             if response.status_code >= 400:
                 response.read()
                 raise problem(response)
-            for line in response.iter_lines():
-                if line:
-                    yield json.loads(line)
+            for line in _lines(response.iter_bytes()):
+                yield json.loads(line)
     except httpx.HTTPError as error:
         raise CommandError(
             f"{client.base.removesuffix(SERVICE_API)}: {type(error).__name__}", exits.UNREACHABLE

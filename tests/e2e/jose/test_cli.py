@@ -126,6 +126,9 @@ def test_portions_of_a_long_run(running: Suite, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(jose_io, "STREAM_LINES", 7)
     running.cli("jose", "create", "portions", "--algorithm", "EdDSA/Ed25519")
+    claims = '{"sub":"a\u2028b\x85c"}\n' * 3
+    tokens = running.cli("jose", "token", "portions", "--many", stdin=claims).stdout
+    assert len(running.cli("jose", "validate", "portions", "--many", stdin=tokens).stdout.split("\n")) == 4
     lines = "".join(f"{number}\n" for number in range(50))
     signed = running.cli("jose", "sign", "portions", "--many", stdin=lines).stdout
     assert running.cli("jose", "verify", "portions", "--many", stdin=signed).stdout == lines
