@@ -92,7 +92,7 @@ class Lifecycle(Quorum):
     def _first(self, order: KeyOrder) -> int:
         if not order.generate:
             return 0
-        return 2 if self._ahead and order.policy.versioning_allowed else 1
+        return 2 if self._ahead and order.policy.versioning_allowed and order.policy.max_versions != 1 else 1
 
     def _insert(
         self,

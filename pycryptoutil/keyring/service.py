@@ -7,8 +7,10 @@ Its parts lie beside this file, each standing on the one before: ``room`` (find,
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
+from typing import Final
 
-from pycryptoutil_protocols.faults import Fault
+from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.keyring.backup import Backups
 from pycryptoutil.keyring.model import KeyStatus
@@ -16,7 +18,8 @@ from pycryptoutil.keyring.store import keys as key_store
 from pycryptoutil.storage import SYSTEM_TENANT
 
 _log = logging.getLogger(__name__)
-_ACTOR = "system"
+_ACTOR: Final = "system"
+_POSTPONED: Final = timedelta(hours=1)
 
 
 class KeyringService(Backups):
@@ -43,11 +46,22 @@ class KeyringService(Backups):
                 self._rotate(tenant_id, key_id, _ACTOR, "", now)
             except Fault as fault:  # a key that cannot be rotated does not hold up the others
                 _log.warning("rotation of key %s: %s", key_id, fault.detail)
+                if fault.kind is FaultKind.CONFLICT:
+                    self._postpone(tenant_id, key_id, now)
         for tenant_id, key_id in expired:
             try:
                 self._expire(tenant_id, key_id)
             except Fault as fault:
                 _log.warning("end of key %s: %s", key_id, fault.detail)
+
+    def _postpone(self, tenant_id: str, key_id: str, due: datetime) -> None:
+        """Try again later a rotation that the key's state does not allow, such as for want of room in the ring."""
+        with self._database.unit_of_work(tenant_id) as uow:
+            key = self._locked(uow, key_id)
+            if key.rotates_at is None or key.rotates_at > due:
+                return  # another replica has rotated it
+            key_store.change(uow, key, rotates_at=due + _POSTPONED)
+            self._record(uow, "rotate", _ACTOR, "", key.id, "failure")
 
     def _expire(self, tenant_id: str, key_id: str) -> None:
         with self._database.unit_of_work(tenant_id) as uow:

@@ -210,6 +210,18 @@ def test_rotation_by_period_happens_once(world: World) -> None:
     assert after.rotates_at == world.clock.now() + timedelta(days=1)
 
 
+def test_a_rotation_that_cannot_be_waits_for_an_hour(world: World) -> None:
+    key = world.make(rotation_period=60, max_versions=1)
+    world.clock.advance(60)
+    world.keys.maintain()
+    late = world.keys.get(TENANT, key.id)
+    assert (late.active_version, late.rotates_at) == (1, world.clock.now() + timedelta(hours=1))
+    world.keys.update(TENANT, key.id, KeyPatch(policy=KeyPolicy(rotation_period=60, max_versions=2)), WHO)
+    world.clock.advance(3600)
+    world.other.maintain()
+    assert world.keys.get(TENANT, key.id).active_version == 2
+
+
 def test_rotations_that_race_take_each_a_number_of_its_own(world: World) -> None:
     key = world.make()
     failures: list[Exception] = []
