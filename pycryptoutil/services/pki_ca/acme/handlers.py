@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -25,9 +26,7 @@ ROOT: Final = "/acme"
 JSON: Final = "application/json"
 CHAIN: Final = "application/pem-certificate-chain"
 _NO_STORE: Final = ("cache-control", "no-store")
-_POLL: Final = ("retry-after", "1")
-_MAX_DIGITS: Final = 4
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ALTERNATE: Final = re.compile(r"[1-9][0-9]{0,3}\Z")
 
 Operation: TypeAlias = Callable[["Ask"], Response]
 
@@ -71,6 +70,10 @@ def _answer(document: Mapping[str, Any], status: int = 200, *headers: tuple[str,
 
 def _link(url: str, relation: str) -> tuple[str, str]:
     return "link", f'<{url}>;rel="{relation}"'
+
+
+def _wait(seconds: int) -> tuple[tuple[str, str], ...]:
+    return (("retry-after", str(seconds)),) if seconds else ()
 
 
 def _index(place: Place) -> tuple[str, str]:
@@ -205,11 +208,10 @@ def orders(ask: Ask) -> Response:
     except ValueError:
         raise malformed("not a page of this list") from None
     urls, following = ask.service.orders(ask.caller(), ask.id, after)
-    headers: tuple[tuple[str, str], ...] = ()
-    if following is not None:
-        cursor = encode_cursor(following[0].isoformat(), following[1])
-        headers = (_link(ask.place.url("account", ask.id, "orders", cursor), "next"),)
-    return _answer({"orders": urls}, 200, *headers)
+    if following is None:
+        return _answer({"orders": urls})
+    cursor = encode_cursor(following[0].isoformat(), following[1])
+    return _answer({"orders": urls}, 200, _link(ask.place.url("account", ask.id, "orders", cursor), "next"))
 
 
 # -- orders and authorizations -----------------------------------------------------------------------------------------
@@ -235,8 +237,7 @@ def finalize(ask: Ask) -> Response:
 
 
 def _order(ask: Ask, document: Mapping[str, Any], retry_after: int) -> Response:
-    headers = [("location", ask.place.url("order", ask.id))]
-    return _answer(document, 200, *headers, *([("retry-after", str(retry_after))] if retry_after else []))
+    return _answer(document, 200, ("location", ask.place.url("order", ask.id)), *_wait(retry_after))
 
 
 def new_authorization(ask: Ask) -> Response:
@@ -249,14 +250,14 @@ def new_authorization(ask: Ask) -> Response:
 def authorization(ask: Ask) -> Response:
     """Sections 7.5 and 7.5.2."""
     document, busy = ask.service.authorization(ask.caller(), ask.id, ask.signed)
-    return _answer(document, 200, *((_POLL,) if busy else ()))
+    return _answer(document, 200, *_wait(int(busy)))
 
 
 def challenge(ask: Ask) -> Response:
     """Section 7.5.1."""
     document, owner, wait = ask.service.challenge(ask.caller(), ask.id, ask.signed)
     up = _link(ask.place.url("authorization", owner), "up")
-    return _answer(document, 200, up, *((("retry-after", str(wait)),) if wait else ()))
+    return _answer(document, 200, up, *_wait(wait))
 
 
 # -- certificates ------------------------------------------------------------------------------------------------------
@@ -265,10 +266,10 @@ def challenge(ask: Ask) -> Response:
 def certificate(ask: Ask) -> Response:
     """Section 7.4.2: the usual chain, or another one; each links to the others."""
     ask.only_get()
-    text = ask.parameters.get("alternate", "0")
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < _MAX_DIGITS else -1
-    if number < 0 or (number == 0 and "alternate" in ask.parameters):
+    text = ask.parameters.get("alternate", "")
+    if text and not _ALTERNATE.match(text):
         raise Fault(FaultKind.NOT_FOUND, f"chain {text[:20]!r}", "there is no such chain")
+    number = int(text or "0")
     found = ask.service.certificate(ask.caller(), ask.id, number)
     others = (str(other) if other else "" for other in range(found.alternates + 1) if other != number)
     links = (_link(ask.place.url("certificate", *filter(None, (ask.id, one))), "alternate") for one in others)

@@ -56,13 +56,7 @@ ROUTES: Final = (
     _post("acmeAuthorization", f"authorization/{_ONE}", handlers.authorization, "Show or deactivate"),
     _post("acmeChallenge", f"challenge/{_ONE}", handlers.challenge, "Have a challenge tried"),
     _post("acmeCertificate", f"certificate/{_ONE}", handlers.certificate, "The certificate with its chain", CHAIN),
-    _post(
-        "acmeCertificateAlternate",
-        f"certificate/{_ONE}/<alternate>",
-        handlers.certificate,
-        "The certificate with another chain",
-        CHAIN,
-    ),
+    _post("acmeAlternate", f"certificate/{_ONE}/<alternate>", handlers.certificate, "With another chain", CHAIN),
     _post("acmeStar", f"star-certificate/{_ONE}", handlers.star_certificate_of_account, "The present one", CHAIN),
     _post("acmeRevoke", "revoke-cert", handlers.revoke_certificate, "Revoke by account or certificate key"),
 )
