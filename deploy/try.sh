@@ -45,8 +45,6 @@ trap end EXIT
 
 step "start"
 run up -d
-# shellcheck disable=SC2046  # several words are meant
-replicas() { run ps -q $(run config --services | grep '^pki' | sort); }
 healthy() {
     local ids
     ids=$(run ps -q) && [ -n "$ids" ] || return 1
@@ -59,13 +57,16 @@ healthy || fail "not every container became healthy"
 "$docker" ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Names}}  {{.Status}}  {{.Ports}}'
 
 step "the program in it"
-first=$(replicas | head -n 1)
+mapfile -t services < <(run config --services | grep '^pki' | sort)
+mapfile -t replicas < <(for name in "${services[@]}"; do run ps -q "$name"; done)
+((${#replicas[@]} > 0)) || fail "pki-ca does not run"
+first=${replicas[0]}
 inside() { "$docker" exec -i "$first" "$@"; }
 [ "$(inside id -u)" = 10001 ] || fail "not the program's user"
 ! inside sh -c 'echo x > /opt/pycryptoutil/x' 2>/dev/null || fail "the root file system can be written"
 inside pycryptoutil readyz pki-ca
-port_of() { "$docker" port "$1" "$2/tcp" | head -n 1 | sed 's/.*://'; }
-for id in $(replicas); do
+port_of() { "$docker" port "$1" "$2/tcp" | sed -n '1s/.*://p'; }
+for id in "${replicas[@]}"; do
     [ -z "$("$docker" port "$id" | grep -E '^90[0-9]{2}/' || true)" ] || fail "an admin listener is published"
 done
 
@@ -80,18 +81,18 @@ enrol() { # PORT NAME
         base64 -d | openssl pkcs7 -inform DER -print_certs -out "$work/leaf.pem"
     openssl x509 -in "$work/leaf.pem" -noout -subject -serial -ext crlDistributionPoints
 }
-for id in $(replicas); do enrol "$(port_of "$id" 8443)" www.example.test; done
+for id in "${replicas[@]}"; do enrol "$(port_of "$id" 8443)" www.example.test; done
 
 step "its revocation list over plain http, from the URL in it"
 url=$(openssl x509 -in "$work/leaf.pem" -noout -ext crlDistributionPoints | sed -n 's/^ *URI://p')
 curl -sS --fail --noproxy '*' -o "$work/crl" "$url"
 openssl crl -inform DER -in "$work/crl" -noout -issuer -crlnumber
 
-if (($(replicas | wc -l) > 1)); then
+if ((${#replicas[@]} > 1)); then
     step "stop one replica, enrol at the other"
     "$docker" stop -t 60 "$first" >/dev/null
     [ "$("$docker" inspect -f '{{.State.ExitCode}}' "$first")" = 0 ] || fail "it did not drain"
-    for id in $(replicas); do
+    for id in "${replicas[@]}"; do
         [ "$id" = "$first" ] || enrol "$(port_of "$id" 8443)" after.example.test
     done
     step "start it again"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import platform
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -127,3 +131,27 @@ def test_this_machines_kernel_answers() -> None:
     answer = kernel_clock()
     assert isinstance(answer.synchronised, bool)
     assert 0 <= answer.max_error <= 16_000_000 + 1_000_000
+
+
+def test_a_container_that_refuses_clock_adjtime_is_asked_by_adjtimex(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Refusing:
+        """The C library under the usual filter of containers: by name it goes through clock_adjtime."""
+
+        def adjtimex(self, _answer: object) -> int:
+            ctypes.set_errno(errno.EPERM)
+            return -1
+
+        def syscall(self, number: ctypes.c_long, answer: Any) -> int:
+            asked.append(number.value)
+            answer._obj.max_error = 1234
+            return 0
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Refusing())
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert kernel_clock() == KernelClock(synchronised=True, max_error=1234)
+    assert asked == [159]
+    monkeypatch.setattr(platform, "machine", lambda: "unknown")
+    with pytest.raises(PermissionError):
+        kernel_clock()
