@@ -100,8 +100,22 @@ def reserve(uow: UnitOfWork, row: CertificateRow) -> None:
     values["state"] = CertificateState.RESERVED.value
     values["search"] = f"{row.subject}\n{row.names}".lower()
     uow.execute(_RESERVE, values)
-    named = {"tenant_id": row.tenant_id, "created_at": row.created_at, "serial": row.serial}
-    found = [{**named, "authority_id": row.authority_id, "term": term} for term in terms(row.subject, row.names)]
+    put_names(uow, (row,))
+
+
+def put_names(uow: UnitOfWork, rows: Iterable[CertificateRow]) -> None:
+    """Let certificates be found by their names and domains: whoever inserts certificates does this too."""
+    found = [
+        {
+            "tenant_id": row.tenant_id,
+            "term": term,
+            "created_at": row.created_at,
+            "serial": row.serial,
+            "authority_id": row.authority_id,
+        }
+        for row in rows
+        for term in terms(row.subject, row.names)
+    ]
     if not found:
         return
     if uow.dialect == "sqlite":

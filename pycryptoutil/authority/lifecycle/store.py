@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from sqlalchemy import Column, Index, LargeBinary, PrimaryKeyConstraint, String, Table, Text, select, update
 
+from pycryptoutil.authority.certificates import store as certificate_store
 from pycryptoutil.authority.certificates.store import CertificateRow
 from pycryptoutil.authority.enrolment.store import enrolments
 from pycryptoutil.authority.model import AuthorityStatus
+from pycryptoutil.authority.statistics import store as statistics_store
 from pycryptoutil.authority.store import AuthorityRow, authorities, certificates, credentials, metadata, signers
 from pycryptoutil.storage import Instant, Reader, UnitOfWork
 
@@ -206,3 +208,5 @@ def insert_certificates(uow: UnitOfWork, rows: Sequence[CertificateRow]) -> None
         found |= {"state": row.state.value, "search": f"{row.subject}\n{row.names}".lower()}
         values.append(found)
     uow.execute(certificates.insert(), values)
+    certificate_store.put_names(uow, rows)
+    statistics_store.count_again(uow)

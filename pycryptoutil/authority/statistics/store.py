@@ -135,6 +135,12 @@ def keep_counts(uow: UnitOfWork, rows: Iterable[IssuedRow], through: datetime) -
     uow.execute(mark.on_conflict_do_update(index_elements=["tenant_id"], set_={"through": through}))
 
 
+def count_again(uow: UnitOfWork) -> None:
+    """Forget what has been counted: certificates were added that are older than that."""
+    uow.execute(issued_days.delete().where(issued_days.c.tenant_id == uow.tenant_id))
+    uow.execute(counted.delete().where(counted.c.tenant_id == uow.tenant_id))
+
+
 def expiring_by_day(reader: Reader, now: datetime, days: int) -> dict[int, int]:
     """Count what is good now by the days of 24 hours in which it runs out, for so many days from ``now``."""
     c = certificates.c

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from pycryptoutil_protocols.faults import Fault
 
 from pycryptoutil.authority import CertificateFilter, CertificateStatus, IssueOrder, RevocationReason
 from pycryptoutil.authority.certificates import search_store, store
+from pycryptoutil.authority.lifecycle import store as lifecycle
 from pycryptoutil.storage import SYSTEM_TENANT
 from tests.support.authority import TENANT, World, csr
 
@@ -141,3 +143,20 @@ def test_another_tenant_finds_nothing(world: World) -> None:
         assert world.service.certificates(other, wanted).items == ()
     with world.database.read(SYSTEM_TENANT) as reader:
         assert search_store.search(reader, wanted, (), None, 10, world.clock.now()) == ([], None)
+
+
+def test_certificates_brought_from_elsewhere_are_found_and_counted(world: World) -> None:
+    """What an import or a restore inserts may be older than what has been indexed and counted."""
+    issue(world, "a.brought.test")
+    world.clock.advance(86400)
+    world.service.maintain()
+    counted = world.service.statistics(TENANT)
+    with world.database.unit_of_work(TENANT) as uow:
+        (row,) = search_store.search(uow, CertificateFilter(name="a.brought.test"), (), None, 1, world.clock.now())[0]
+        past = replace(row, serial="5a" * 17, created_at=row.created_at - timedelta(days=3), names="dns:b.brought.test")
+        lifecycle.insert_certificates(uow, [past])
+    assert found(world, domain="brought.test") == [row.serial, past.serial]
+    world.service.maintain()
+    now = world.service.statistics(TENANT)
+    assert now.issued == counted.issued + 1
+    assert [one.issued for one in now.days[-5:]] == [1, 0, 0, counted.days[-2].issued, 0]
