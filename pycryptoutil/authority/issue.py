@@ -90,6 +90,7 @@ class Issuance:
     der: bytes = field(default=b"", repr=False)
     writes: tuple[Callable[[Issuance, UnitOfWork], None], ...] = ()  # what is left, where it is not WRITES
     enrolment: str = ""  # the approved request that this is issued for
+    key_identifier: bytes = b""  # of the subject; empty: made from its key
 
     @property
     def requester(self) -> str:
@@ -303,7 +304,7 @@ def fix_validity(i: Issuance) -> None:
 def build_tbs(i: Issuance) -> None:
     """Draw the serial and encode what will be signed."""
     i.serial = serials.new_serial(i.room.instance)
-    key_identifier = x509.ski(i.spki)
+    key_identifier = i.key_identifier or x509.ski(i.spki)
     parts = Parts(
         profile=i.profile,
         issuer=Issuer(

@@ -11,6 +11,7 @@ from pycryptoutil.cli import output
 from pycryptoutil.cli.backup import backup, restore
 from pycryptoutil.cli.ceremony import ceremony
 from pycryptoutil.cli.client import Administrator, administrator_options
+from pycryptoutil.cli.cross import CROSS
 from pycryptoutil.cli.takeover import import_
 
 SERVICE: Final = "pki-ca"
@@ -135,4 +136,4 @@ def delete_request(administrator: Administrator, name: str) -> None:
     administrator.done(f"{name} is given up")
 
 
-COMMANDS: Final = (rollover, csr, requests, ceremony, import_, backup, restore)
+COMMANDS: Final = (rollover, csr, requests, ceremony, import_, backup, restore, *CROSS)

@@ -78,6 +78,7 @@ def add_link(
         path_length=path_length(target),
         not_before=target.not_before,
         not_after=min(target.not_after, by.not_after),
+        key_identifier=target.subject_key_identifier,
     )
     internal.certify_dated(i, uow)
     row = LinkRow(

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from pycryptoutil.authority.settings import CaAlgorithm
 from pycryptoutil.http.paging import JsonModel
-from pycryptoutil.services.pki_ca.rest.models import Name
+from pycryptoutil.services.pki_ca.rest.models import Name, Patterns
 
 MAX_CRL_TEXT: Final = 4 << 20
 Pem = Annotated[str, Field(min_length=1, max_length=200_000)]
@@ -98,3 +98,32 @@ class InstalledView(JsonModel):
     authorities: tuple[str, ...]
     unknown: tuple[str, ...]
     crl_number: int | None
+
+
+class CrossBody(JsonModel):
+    """A foreign CA to certify, by its certificate or by a request, PEM. Without constraints, say ``unconstrained``."""
+
+    certificate: Pem | None = None
+    csr: Pem | None = None
+    profile: Name = "intermediate-ca"
+    validity_days: Annotated[int, Field(ge=1, le=10958)] | None = None
+    path_length: Annotated[int, Field(ge=0, le=10)] | None = None
+    permitted_names: Patterns = ()
+    excluded_names: Patterns = ()
+    unconstrained: bool = False
+
+
+class CrossView(JsonModel):
+    """A cross-certificate."""
+
+    serial: str
+    subject: str
+    not_after: AwareDatetime
+    created_at: AwareDatetime
+    certificate: str
+
+
+class CrossList(JsonModel):
+    """Every cross-certificate that a CA has issued, oldest first."""
+
+    items: tuple[CrossView, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pycryptoutil.http.route import Route
-from pycryptoutil.services.pki_ca.lifecycle import handlers, models, offline
+from pycryptoutil.services.pki_ca.lifecycle import cross, handlers, models, offline
 
 _CA: Final = "Certificate authorities"
 _WRITE: Final = "authorities:write"
@@ -36,4 +36,9 @@ ROUTES: Final = (
     Route("installOfflineAuthority", ("POST",), "/offline-authorities", offline.install, scope=_WRITE, tag=_CA,
           body=models.InstallBody, response=models.InstalledView, max_body=8 << 20,
           summary="Take up an offline root, the certificates of CAs that waited for it, and its CRL"),
+    Route("crossCertify", ("POST",), f"{_ONE}/cross-certificates", cross.certify, scope=_WRITE, tag=_CA,
+          body=models.CrossBody, response=models.CrossView, status=201,
+          summary="Certify a foreign CA by its certificate or request, within name constraints"),
+    Route("listCrossCertificates", ("GET",), f"{_ONE}/cross-certificates", cross.list_all, scope="pki:read", tag=_CA,
+          response=models.CrossList, summary="Cross-certificates that a CA has issued"),
 )  # fmt: skip
