@@ -32,6 +32,7 @@ CA_PAGES = (
     "/audit",
     "/audit/verification",
     "/account",
+    "/docs",
     "/certificates/ffff",
 )
 KEY_PAGES = ("/keys", "/keys/new", "/key-approvals", "/audit")
