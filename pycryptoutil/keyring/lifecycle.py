@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -45,13 +45,20 @@ class KeyPatch:
     change: int | None = None
 
 
+Also = Callable[[UnitOfWork, ElasticKey], None]
+"""What a service writes beside a key."""
+
+
 class Lifecycle(Quorum):
     """Elastic keys."""
 
-    def create(self, tenant_id: str, order: KeyOrder, actor: str, request_id: str = "") -> ElasticKey:
+    def create(
+        self, tenant_id: str, order: KeyOrder, actor: str, request_id: str = "", *, also: Also | None = None
+    ) -> ElasticKey:
         """Make a key and its first version; Fault(CONFLICT) for a name that is taken, INVALID, BAD_ALGORITHM, SEALED.
 
-        Without a first version (``order.generate`` is false) the key waits for an import.
+        Without a first version (``order.generate`` is false) the key waits for an import. ``also`` is done in the
+        same unit of work.
         """
         rules.check_name(order.name)
         rules.check_texts(order.description, order.labels)
@@ -87,6 +94,8 @@ class Lifecycle(Quorum):
                 self._insert(uow, key, number, jwk, status, Origin.GENERATED, now)
             facts = {"name": key.name, "algorithm": key.algorithm, "purpose": key.purpose.value}
             self._record(uow, "create", actor, request_id, key.id, **facts)
+            if also is not None:
+                also(uow, key)
         return key
 
     def _first(self, order: KeyOrder) -> int:
@@ -143,8 +152,17 @@ class Lifecycle(Quorum):
         with self._database.read(tenant_id) as reader:
             return key_store.listing(reader, self._owner, wanted or KeyFilter(), sort, descending, cursor, limit)
 
-    def update(self, tenant_id: str, reference: str, patch: KeyPatch, actor: str, request_id: str = "") -> ElasticKey:
-        """Change description, labels and policy; Fault(NOT_FOUND, CONFLICT, INVALID)."""
+    def update(
+        self,
+        tenant_id: str,
+        reference: str,
+        patch: KeyPatch,
+        actor: str,
+        request_id: str = "",
+        *,
+        also: Also | None = None,
+    ) -> ElasticKey:
+        """Change description, labels and policy; Fault(NOT_FOUND, CONFLICT, INVALID). ``also`` as in :meth:`create`."""
         rules.check_texts(patch.description or "", patch.labels or {})
         now = self._clock.now()
         with self._database.unit_of_work(tenant_id) as uow:
@@ -163,6 +181,8 @@ class Lifecycle(Quorum):
                     values["rotates_at"] = rules.next_rotation(patch.policy, now)
             changed = key_store.change(uow, key, **values)
             self._record(uow, "update", actor, request_id, key.id, fields=sorted(values))
+            if also is not None:
+                also(uow, changed)
         return changed
 
     def enable(self, tenant_id: str, reference: str, actor: str, request_id: str = "") -> ElasticKey:

@@ -147,7 +147,9 @@ def test_tokens_by_policy(admin: Caller) -> None:
         assert admin.post("/jwt/create", {"key": "tokens", "claims": given}).status in (400, 403)
     inspected = ask(admin, "/jwt/inspect", token=token)
     assert (inspected["claims"], inspected["verified"], inspected["encrypted"]) == (claims, False, False)
+    before = admin.get("/elastic-jwks/tokens").headers.get("etag")
     admin.patch("/elastic-jwks/tokens", {"token_policy": {**POLICY, "lifetime": 60}})
+    assert admin.get("/elastic-jwks/tokens", headers={"If-None-Match": before}).status == 200
     again = ask(admin, "/jwt/create", key="tokens", claims={})["token"]
     assert ask(admin, "/jwt/inspect", token=again)["claims"]["exp"] == now + 60
 

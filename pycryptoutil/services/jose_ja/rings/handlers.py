@@ -13,11 +13,11 @@ from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.keyring import ElasticKey, KeyFilter, KeyOrder, KeyPolicy, KeyStatus, KeyVersion, Purpose
 from pycryptoutil.keyring import VersionStatus as Status
-from pycryptoutil.keyring.lifecycle import KeyPatch
+from pycryptoutil.keyring.lifecycle import Also, KeyPatch
 from pycryptoutil.service.definition import Context
 from pycryptoutil.services.jose_ja.rings import models, store
 from pycryptoutil.services.jose_ja.state import State
-from pycryptoutil.storage import audit
+from pycryptoutil.storage import UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
 
 _PURPOSES: Final = {"sig": Purpose.SIGN, "enc": Purpose.ENCRYPT}
@@ -54,16 +54,21 @@ def create(context: Context, request: Request) -> Response:
         rotation_period=body.rotation_period, max_versions=body.max_materials, read_revoked=body.read_revoked
     )
     order = KeyOrder(body.name, body.algorithm, _PURPOSES[body.use], body.description, policy, body.labels)
-    made = state.keyring.create(context.tenant_id, order, *_who(context, request))
-    if body.token_policy is not None:
-        _put_policy(context, request, made.id, body.token_policy)
+    policies = _policies(context, request, body.token_policy)
+    made = state.keyring.create(context.tenant_id, order, *_who(context, request), also=policies)
     return _answer(context, made, 201)
 
 
-def _put_policy(context: Context, request: Request, ring_id: str, policy: models.TokenPolicy) -> None:
-    with context.database.unit_of_work(context.tenant_id) as uow:
-        store.put(uow, ring_id, policy.model_dump())
-        audit.append(uow, AuditEvent("ring.token-policy", actor(context), ring_id, request_id=request.request_id))
+def _policies(context: Context, request: Request, policy: models.TokenPolicy | None) -> Also | None:
+    """Return what writes a token policy, in the unit of work of the ring's own change."""
+    if policy is None:
+        return None
+
+    def put(uow: UnitOfWork, key: ElasticKey) -> None:
+        store.put(uow, key.id, policy.model_dump())
+        audit.append(uow, AuditEvent("key.token-policy", actor(context), key.id, request_id=request.request_id))
+
+    return put
 
 
 def _answer(context: Context, key: ElasticKey, status: int = 200) -> Response:
@@ -141,10 +146,9 @@ def change(context: Context, request: Request) -> Response:
     )
     _check(context.state, policy.rotation_period, policy.max_versions)
     patch = KeyPatch(body.description, policy if policy != key.policy else None, body.labels, key.change)
-    if patch != KeyPatch(change=key.change):
-        key = keyring.update(context.tenant_id, key.id, patch, *who)
-    if body.token_policy is not None:
-        _put_policy(context, request, key.id, body.token_policy)
+    if patch != KeyPatch(change=key.change) or body.token_policy is not None:  # the entity tag tells of both
+        policies = _policies(context, request, body.token_policy)
+        key = keyring.update(context.tenant_id, key.id, patch, *who, also=policies)
     if body.status is not None and body.status != key.status.value:
         switch = keyring.enable if body.status == "enabled" else keyring.disable
         key = switch(context.tenant_id, key.id, *who)
@@ -190,9 +194,6 @@ def _check_published(state: State, versions: list[KeyVersion]) -> None:
         said = f"the next key was published {int(since)} s ago, and relying parties may not have it yet"
         public = f"{said}: wait {int(left) + 1} s, or force it"
         raise Fault(FaultKind.CONFLICT, said, public, retry_after=int(left) + 1)
-
-
-# -- keys of a ring ----------------------------------------------------------------------------------------------------
 
 
 def versions(context: Context, _request: Request) -> Response:
