@@ -143,6 +143,7 @@ certificates = Table(
         "not_after",
         "serial",
         "revoked_at",
+        "state",  # or SQLite looks it up in the row
         sqlite_where=text("state = 'issued'"),
         postgresql_where=text("state = 'issued'"),
     ),
