@@ -111,6 +111,11 @@ class OcspSigner:
         """Return a whole DER OCSPResponse."""
         return timed("sign-ocsp", self._builder.sign, singles, produced_at, nonce, extensions)
 
+    @property
+    def in_core(self) -> bool:
+        """Tell whether the key is the core's, and not a token's."""
+        return isinstance(self._builder, _core.OcspSigner)
+
     def sign_many(self, singles: Sequence[SingleStatus], produced_at: int) -> list[bytes]:
         """Return one response for each; with a key in the core on every processor."""
         return self._builder.sign_many(singles, produced_at)

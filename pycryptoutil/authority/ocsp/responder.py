@@ -32,6 +32,8 @@ _RELOAD_AFTER: Final = 60.0  # seconds: a renewed signer is taken up at most thi
 _MAX_RESPONDERS: Final = 1000
 _REFRESH_SOON: Final = 120.0
 _REFRESH_BATCH: Final = 256
+_WARM_SECONDS: Final = 10.0  # of signing ahead at a time: RSA takes its time
+_WARM_OCTETS: Final = 32 << 20  # and ML-DSA its space
 _NO_STORE: Final = (("cache-control", "no-store"),)
 
 _log = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class OcspService:
         watch.subscribe(self.cache.changed)
         watch.subscribe(self.statuses.changed)
         self._warm_until = float("-inf")  # monotonic: after this, what was signed ahead is to be signed anew
+        self._warm_ends, self._warm_octets = float("-inf"), 0  # of the present round
         watch.subscribe(self._forgotten)
 
     # -- the reactor's side: no I/O, no lock ---------------------------------------------------------------------------
@@ -147,6 +150,7 @@ class OcspService:
         if self._barrier.sealed or not self._watch.fresh or now < self._warm_until or not self._settings.ocsp_presigned:
             return 0
         self._warm_until = now + self._settings.ocsp_validity_hours * 3600 / 2 - _REFRESH_SOON
+        self._warm_ends, self._warm_octets = now + _WARM_SECONDS, _WARM_OCTETS
         try:
             return warm.warm(self._room, self._presign, self._settings.ocsp_presigned)
         except Fault:
@@ -156,7 +160,11 @@ class OcspService:
     def _presign(self, public_id: str, states: Sequence[RevocationState]) -> int:
         """Keep answers to the plain requests by SHA-1, which is what nearly all clients without a nonce send."""
         generation = self.cache.generation
+        if self._warm_octets <= 0 or self._clock.monotonic() >= self._warm_ends:
+            return 0
         responder = self._responder(public_id)
+        if not responder.signer.in_core:  # a token has better to do than to sign what nobody may ask for
+            return 0
         # asked after the generation was: what was read before may have been revoked since
         fresh = self._statuses(responder, tuple(int(one.serial, 16) for one in states))
         issuer = codec.issuer_part("sha1", *responder.issuer.hashes["sha1"])
@@ -169,6 +177,7 @@ class OcspService:
             answer = exchange.Answer((single,), produced_at, None, b"", True, single[4], single[5])
             made = self._presigned(responder, der, serial, cert_id, answer)
             self.cache.put((public_id, codec.encode_request((cert_id,))), made, generation)
+        self._warm_octets -= sum(map(len, signed))
         return len(signed)
 
     def _forgotten(self, events: Sequence[RevocationEvent] | None) -> None:

@@ -451,3 +451,17 @@ def test_clients_never_see_the_change_of_signers(house: House) -> None:
             assert now < next_update <= signer.not_valid_after_utc
             signers.add(signer.serial_number)
     assert len(signers) >= 4
+
+
+@pytest.mark.parametrize("limit", ["_WARM_OCTETS", "_WARM_SECONDS"])
+def test_signing_ahead_takes_neither_all_the_memory_nor_all_the_time(
+    house: House, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    from pycryptoutil.authority.ocsp import responder, warm
+
+    monkeypatch.setattr(responder, limit, 1000 if limit == "_WARM_OCTETS" else 0.0)
+    monkeypatch.setattr(warm, "_BATCH", 2)
+    for number in range(8):
+        house.issue(f"n{number}.example.test")
+    house.watch.poll()
+    assert house.ocsp.warm() == (2 if limit == "_WARM_OCTETS" else 0)
