@@ -24,7 +24,9 @@ _MAX_PARTS: Final = 1_000_000
 @administrator_options
 def backup(administrator: Administrator, name: str, recipient: Path, out: Path | None) -> None:
     """Write a backup of a CA: its keys, chain and numbers, and all that it has issued and revoked."""
-    client, path = administrator.client(SERVICE), f"/certificate-authorities/{name}/backup"
+    from urllib.parse import quote
+
+    client, path = administrator.client(SERVICE), f"/certificate-authorities/{quote(name, safe='')}/backup"
     lines = [HEADER]
     cursor: str | None = ""
     while cursor is not None and len(lines) < _MAX_PARTS:

@@ -13,6 +13,12 @@ SERVICE: Final = "pki-ca"
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+def _path(name: str) -> str:
+    from urllib.parse import quote
+
+    return f"/certificate-authorities/{quote(name, safe='')}/cross-certificates"
+
+
 def _pem(path: Path | None, label: str) -> str | None:
     from pycryptoutil_protocols import pem
 
@@ -60,7 +66,7 @@ def cross_certify(
         "excluded_names": exclude,
         "unconstrained": unconstrained,
     }
-    made = administrator.client(SERVICE).post(f"/certificate-authorities/{name}/cross-certificates", body)
+    made = administrator.client(SERVICE).post(_path(name), body)
     if out is not None:
         out.write_text(made["certificate"])
         administrator.done(f"wrote {out}: serial {made['serial']}, until {made['not_after']}", made)
@@ -75,7 +81,7 @@ def cross_certify(
 @administrator_options
 def cross_certificates(administrator: Administrator, name: str) -> None:
     """What the CA NAME has cross-certified."""
-    rows = list(administrator.client(SERVICE).pages(f"/certificate-authorities/{name}/cross-certificates"))
+    rows = list(administrator.client(SERVICE).pages(_path(name)))
     administrator.show_table(rows, ("serial", "subject", "not_after", "created_at"))
 
 

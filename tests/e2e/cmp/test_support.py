@@ -13,6 +13,7 @@ from pycryptoutil_protocols.cmp.messages import BodyType, General, InfoTypeAndVa
 from pycryptoutil_protocols.names import GeneralName
 from pycryptoutil_protocols.x509 import decode_certificate
 
+from pycryptoutil.authority.lifecycle import rollover
 from tests.support.authority import NOW, TENANT
 from tests.support.cmp import Client, CmpWorld, certificate, new_key, signed_request
 
@@ -55,6 +56,21 @@ def test_a_root_that_has_no_update(shared: CmpWorld) -> None:
         (info,) = ask(shared, question)
         assert info.oid == general.ROOT_CA_KEY_UPDATE
         assert general.read_root_ca_key_update(info) is None
+
+
+def test_a_root_that_gets_a_new_key(world: CmpWorld) -> None:
+    old = world.service.authority(TENANT).chain[-1]
+    made = rollover.prepare(world.service.room, TENANT, "root", rollover.RolloverOrder(), "tests")
+    for question in (general.certificate_info(general.ROOT_CA_CERT, old), general.request(general.ROOT_CA_CERT)):
+        (info,) = ask(world, question)
+        update = general.read_root_ca_key_update(info)
+        assert update is not None
+        found = (update.new_with_new, update.new_with_old, update.old_with_new)
+        assert found == (made.new.certificate, made.update.new_with_old, made.update.old_with_new)
+    (info,) = ask(world, general.request(general.CA_CERTS))
+    assert set(found) < set(general.read_ca_certs(info))
+    (info,) = ask(world, general.certificate_info(general.ROOT_CA_CERT, made.new.certificate))
+    assert general.read_root_ca_key_update(info) is None
 
 
 def test_the_template_of_a_request(shared: CmpWorld) -> None:

@@ -143,3 +143,20 @@ def test_a_backup_and_a_stale_one(shared_suite: Suite, tmp_path: Path) -> None:
     assert "kept is back" in suite.cli("ca", "restore", file, *key, "--override-stale", stdin="recover\n").stdout
     file.write_text("\n".join(file.read_text().splitlines()[:-1]))
     assert "breaks off" in suite.cli("ca", "restore", file, *key, stdin="recover\n", code=None).stderr
+
+
+def test_a_cross_certificate(shared_suite: Suite, tmp_path: Path) -> None:
+    suite = shared_suite
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-subj", "/CN=Partner", "-days", "400", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+        "-keyout", tmp_path / "partner.key", "-out", tmp_path / "partner.pem")  # fmt: skip
+    given = ("ca", "cross-certify", "root", "--certificate", tmp_path / "partner.pem")
+    refused = suite.cli(*given, code=None)
+    assert (refused.returncode, "unconstrained" in refused.stderr) == (6, True)
+    made = tmp_path / "cross.pem"
+    suite.cli(*given, "--permit", "dns:partner.example", "--out", made)
+    (tmp_path / "root.pem").write_text(suite.cli("ca", "chain", "root", "--root").stdout)
+    run("openssl", "verify", "-x509_strict", "-CAfile", tmp_path / "root.pem", made)
+    serial = f"{_certificates(made.read_text())[0].serial_number:x}"
+    assert serial in json.dumps(suite.cli_json("ca", "cross-certificates", "root"))
+    suite.cli("ca", "revoke", serial, "--reason", "cessationOfOperation")

@@ -9,6 +9,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.scep import client, transport
 from pycryptoutil_protocols.scep.messages import FailInfo, MessageType, PkiStatus
 
+from pycryptoutil.authority.lifecycle import rollover
 from pycryptoutil.authority.model import AuthorityOrder, AuthorityStatus, RevocationReason
 from tests.protocols import material
 from tests.support.authority import TENANT
@@ -83,3 +84,23 @@ def test_next_ca_only_when_there_is_one(world: ScepWorld) -> None:
     assert b"GetNextCACert" not in world.scep.capabilities("issuing-2")  # it has no successor itself
     world.service.set_authority_status(TENANT, "issuing-2", AuthorityStatus.DISABLED, "tests")
     assert b"GetNextCACert" not in world.scep.capabilities("")
+
+
+def test_a_change_of_keys(world: ScepWorld) -> None:
+    """GetNextCACert while the next key is prepared; what was made for the old key is answered afterwards."""
+    room, present = world.service.room, world.service.authority(TENANT, "issuing")
+    device = world.device(world.credential().password)
+    first = device.enrol()
+    made = rollover.prepare(room, TENANT, "issuing", rollover.RolloverOrder(), "tests")
+    for replica in world.replicas:
+        assert b"GetNextCACert" in replica.scep.capabilities("")
+        found = client.decode_next_ca(replica.scep.next_ca(""), present.certificate)
+        assert found[1] == made.new.certificate
+    world.clock.advance(120)  # no replica holds on to a signer for so long
+    rollover.activate(room, TENANT, "issuing", "tests")
+    assert b"GetNextCACert" not in world.scep.capabilities("")
+    holder = device.with_certificate(first.certificates[0])  # it has the old RA and encrypts to it
+    for replica in (0, 1):
+        renewed = holder.send(holder.enrol_request(renewal=True), replica)
+        issuer = other.load_der_x509_certificate(made.new.certificate)
+        other.load_der_x509_certificate(renewed.certificates[0]).verify_directly_issued_by(issuer)
