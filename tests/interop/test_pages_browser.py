@@ -73,7 +73,7 @@ def test_from_login_to_revocation(browser: NodePeer, ca: Ca, javascript: bool) -
     assert browser.ask("url") == f"{base}/dashboard"
     assert "What runs out next" in browser.ask("text")
     browser.ask("click", selector=".side a[href='/browser/certificates']")
-    browser.ask("fill", selector="#f-contains", value=name.upper())
+    browser.ask("fill", selector="#f-name", value=name.upper())
     browser.ask("click", selector=".filters button")
     assert browser.ask("count", selector="tbody tr") == 1
     browser.ask("click", selector="tbody th a")
