@@ -314,6 +314,8 @@ def test_random_octets_and_keys_that_are_not_kept(light: Door) -> None:
     first, second = (light.admin.post("/random", {"length": 48}).json["random"] for _ in range(2))
     assert first != second
     assert len(unb64(first)) == 48
+    assert light.admin.post("/random", {"operations": [{}] * 100}).json["failed"] == 0
+    assert light.admin.post("/random", {"operations": [{}] * 101}).status == 422
     mine = jose.generate("EC-P256", alg="ECDH-ES+A256KW")
     assert isinstance(mine, jose.JwkPrivate)
     for algorithm in ("EC-P256", "Ed448", "ML-DSA-65", "ML-KEM-768", "A256GCM", "HS512"):

@@ -45,7 +45,7 @@ ENCAPSULATE = Action("encapsulate", m.EncapsulateItem, m.Encapsulated, sign.enca
 DECAPSULATE = Action("decapsulate", m.DecapsulateItem, m.Secret, sign.decapsulate, "ciphertext", "secret")
 DATAKEY = Action("datakey", m.DataKeyItem, m.DataKey, seal.datakey)
 REWRAP = Action("rewrap", m.RewrapItem, m.Rewrapped, seal.rewrap, "ciphertext", "ciphertext", text_in=True)
-RANDOM = Action("random", m.RandomItem, m.Random, sign.random)
+RANDOM = Action("random", m.RandomItem, m.Random, sign.random, most=100)
 GENERATE = Action("generate", m.GenerateItem, m.Generated, sign.generate, most=20)
 
 ROUTES: Final = (
