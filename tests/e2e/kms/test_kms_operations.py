@@ -184,6 +184,31 @@ def test_a_bad_item_leaves_its_siblings_alone(door: Door) -> None:
     assert (usage["protected"], usage["processed"]) == (96, 96)
 
 
+@pytest.mark.parametrize("algorithm", ["ES256", "Ed448", "HS256"])
+def test_a_batch_signs_what_one_would(light: Door, algorithm: str) -> None:
+    make(light, "sign", algorithm=algorithm)
+    for options in ({}, {"typ": "x", "detached": True}, {"format": "raw"}):
+        items: list[Any] = [{"payload": b64(b"%d" % number), **options} for number in range(20)]
+        items[3], items[4] = {"payload": "!", **options}, {**options}
+        found = good(do(light, "sign", {"operations": items}))
+        assert [number for number, one in enumerate(found["results"]) if "error" in one] == [3, 4]
+        for number, one in enumerate(found["results"]):
+            if "result" not in one:
+                continue
+            given = {"payload": b64(b"%d" % number)} if options else {}
+            good(do(light, "verify", {"signature": one["result"]["signature"], **given}))
+    usage = light.admin.get("/elastic-keys/one/versions/1").json["usage"]
+    assert (usage["protected"], usage["processed"]) == (54, 54)
+    mixed = [{"payload": "eA"}, {"payload": "eA", "version": 7}, {"payload": "eA", "format": "raw"}]
+    assert [("error" in one) for one in good(do(light, "sign", {"operations": mixed}))["results"]] == [
+        False,
+        True,
+        False,
+    ]
+    gone = good(do(light, "sign", {"operations": [{"payload": "eA", "version": 7}] * 2}))
+    assert (gone["failed"], gone["results"][0]["error"]["status"]) == (2, 404)
+
+
 @pytest.mark.parametrize("batch", [[], {}, "x", [{"plaintext": "eA"}] * 1001])
 def test_a_batch_is_a_list_of_some(light: Door, batch: Any) -> None:
     make(light)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
 from pycryptoutil_protocols.faults import Fault
+from pydantic import BaseModel
 
 from pycryptoutil.keyring import ElasticKey, KeyringService, Operation, Purpose, UsableKey
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 _Name = tuple[Operation, int | None, str]
 
 
@@ -68,6 +70,16 @@ class Chosen:
         self._found.setdefault(name, key)
         notes = self._rewrapped if rewrapped else self._uses
         notes[name] = notes.get(name, 0) + 1
+
+    def each(self, items: Sequence[Item], run: Callable[[Chosen, Item], BaseModel]) -> list[BaseModel | Fault]:
+        """Run items one by one; a failure stands in its place."""
+        found: list[BaseModel | Fault] = []
+        for item in items:
+            try:
+                found.append(run(self, item))
+            except Fault as fault:
+                found.append(fault)
+        return found
 
     def count(self) -> None:
         """Count every use."""

@@ -28,17 +28,18 @@ def _aad(text: str | None, pointer: str = "aad") -> bytes | None:
     return None if text is None else octets(text, pointer)
 
 
-def _receiver(key: UsableKey) -> JwkSecret | JwkPublic:
+def receiver(key: UsableKey) -> JwkSecret | JwkPublic:
+    """Return what is encrypted to."""
     return key.jwk if isinstance(key.jwk, JwkSecret) else key.jwk.public
 
 
 def _sealed(chosen: Chosen, key: UsableKey, plaintext: bytes, aad: bytes | None, enc: str | None) -> str:
     """Encrypt to a version: compact, or flattened JSON where there is additional data."""
-    receiver = _receiver(key)
+    to = receiver(key)
     own = key.alg if key.alg in policy.ENC_NAMES else None
     if aad is not None:
-        return jose.encrypt_json([receiver], plaintext, enc=enc or own, aad=aad, flattened=True)
-    encrypter = chosen.once(("jwe", key.version.version, enc), lambda: jose.JweEncrypter(receiver, enc=enc or own))
+        return jose.encrypt_json([to], plaintext, enc=enc or own, aad=aad, flattened=True)
+    encrypter = chosen.once(("jwe", key.version.version, enc), lambda: jose.JweEncrypter(to, enc=enc or own))
     return encrypter.encrypt(plaintext)
 
 

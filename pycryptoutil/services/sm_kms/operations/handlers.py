@@ -38,6 +38,7 @@ class Action:
     raw_in: str = ""
     raw_out: str = ""
     text_in: bool = False  # the member is JOSE text, or base64url of something raw
+    many: Callable[[Chosen, Any], list[BaseModel | Fault]] | None = None  # the same for a batch, faster
     most: int = 10_000  # items of a batch, where one takes long
 
     def __call__(self, context: Context, request: Request) -> Response:
@@ -63,14 +64,18 @@ class Action:
             self._audit(context, request, chosen, failed)
 
     def _one(self, chosen: Chosen, members: Any) -> BaseModel:
+        return self.run(chosen, self._item(members))
+
+    def _item(self, members: Any) -> JsonModel:
+        if not isinstance(members, dict):
+            raise Fault(FaultKind.INVALID, "no object", "an operation is an object")
         try:
             # by JSON: strict about types, and lenient where JSON has no type of its own
-            item = self.item.model_validate_json(dumps(members))
+            return self.item.model_validate_json(dumps(members))
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
             errors = tuple(FieldError("#/" + "/".join(map(str, one["loc"])), one["msg"]) for one in found)
             raise InvalidInput("item", "The body does not fit its schema.", errors) from None
-        return self.run(chosen, item)
 
     def _many(self, context: Context, chosen: Chosen, document: dict[str, Any]) -> tuple[Response, int]:
         operations, most = document["operations"], min(self.most, context.state.settings.max_batch)
@@ -80,18 +85,35 @@ class Action:
         if "key" in context.parameters:
             _ = chosen.key  # no such key is an answer to the whole batch
         parts, failed = [], 0
-        for item in operations:
-            try:
-                if not isinstance(item, dict):
-                    raise Fault(FaultKind.INVALID, "no object", "an operation is an object")
-                parts.append(b'{"result":' + _dump(self._one(chosen, item)) + b"}")
-            except Fault as fault:
-                if fault.kind in (FaultKind.SEALED, FaultKind.UNAVAILABLE):
-                    raise
+        for outcome in self._outcomes(chosen, operations):
+            if isinstance(outcome, Fault):
+                if outcome.kind in (FaultKind.SEALED, FaultKind.UNAVAILABLE):
+                    raise outcome
                 failed += 1
-                parts.append(dumps({"error": _described(fault)}))
+                parts.append(dumps({"error": _described(outcome)}))
+            else:
+                parts.append(b'{"result":' + _dump(outcome) + b"}")
         body = b'{"results":[' + b",".join(parts) + b'],"failed":' + str(failed).encode() + b"}"
         return Response(200, body, JSON, (_NO_STORE,)), failed
+
+    def _outcomes(self, chosen: Chosen, operations: list[Any]) -> list[BaseModel | Fault]:
+        """Run a batch: what is no item, or fails, stands as a Fault in its place."""
+        read: list[JsonModel | Fault] = []
+        for members in operations:
+            try:
+                read.append(self._item(members))
+            except Fault as fault:
+                read.append(fault)
+        items = [one for one in read if not isinstance(one, Fault)]
+        if self.many is None or not items:
+            made = chosen.each(items, self.run)
+        else:
+            try:
+                made = self.many(chosen, items)
+            except Fault as fault:  # the version that all of them want may not be used
+                made = [fault] * len(items)
+        done = iter(made)
+        return [one if isinstance(one, Fault) else next(done) for one in read]
 
     def _raw(self, context: Context, request: Request, chosen: Chosen) -> Response:
         if not self.raw_in:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pycryptoutil.http.route import Route
+from pycryptoutil.services.sm_kms import bulk
 from pycryptoutil.services.sm_kms.actions import seal, sign
 from pycryptoutil.services.sm_kms.batch import RawQuery, answer_of, request_of
 from pycryptoutil.services.sm_kms.operations import models as m
@@ -32,9 +33,9 @@ def _route(action: Action, name: str, scope: str, summary: str, path: str = "") 
     )  # fmt: skip
 
 
-ENCRYPT = Action("encrypt", m.EncryptItem, m.Ciphertext, seal.encrypt, "plaintext", "ciphertext")
+ENCRYPT = Action("encrypt", m.EncryptItem, m.Ciphertext, seal.encrypt, "plaintext", "ciphertext", many=bulk.encrypt)
 DECRYPT = Action("decrypt", m.DecryptItem, m.Plaintext, seal.decrypt, "ciphertext", "plaintext", text_in=True)
-SIGN = Action("sign", m.SignItem, m.Signature, sign.sign, "payload", "signature")
+SIGN = Action("sign", m.SignItem, m.Signature, sign.sign, "payload", "signature", many=bulk.sign)
 VERIFY = Action("verify", m.VerifyItem, m.Verified, sign.verify, "signature", "payload", text_in=True)
 MAC = Action("mac", m.MacItem, m.Mac, sign.mac, "data", "mac")
 VERIFY_MAC = Action("verify-mac", m.VerifyMacItem, m.VerifiedMac, sign.verify_mac, "data")

@@ -1,0 +1,73 @@
+"""Batches of one kind, in one call of the core and on every core; whatever is not of one kind goes one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pycryptoutil_protocols.faults import Fault
+from pydantic import BaseModel
+
+from pycryptoutil import jose
+from pycryptoutil.crypto import jose as policy
+from pycryptoutil.keyring import Operation
+from pycryptoutil.services.sm_kms.actions import seal
+from pycryptoutil.services.sm_kms.actions import sign as signing
+from pycryptoutil.services.sm_kms.actions.chosen import Chosen
+from pycryptoutil.services.sm_kms.common import octets
+from pycryptoutil.services.sm_kms.operations import models
+
+
+def encrypt(chosen: Chosen, items: Sequence[models.EncryptItem]) -> list[BaseModel | Fault]:
+    """Encrypt a batch to JWE under one header."""
+    first = items[0]
+    alike = all((one.format, one.aad, one.enc, one.version) == ("jwe", None, first.enc, first.version) for one in items)
+    if not alike or len(items) == 1:
+        return chosen.each(items, seal.encrypt)
+    key = chosen.get(Operation.ENCRYPT, first.version)
+    own = key.alg if key.alg in policy.ENC_NAMES else None
+    number, kid = key.version.version, key.version.kid
+    read, good = _read([one.plaintext for one in items], "plaintext")
+    made = iter(jose.JweEncrypter(seal.receiver(key), enc=first.enc or own).encrypt_many(good))
+    found: list[BaseModel | Fault] = []
+    for one in read:
+        outcome = one if isinstance(one, Fault) else next(made)
+        if isinstance(outcome, Fault):
+            found.append(outcome)
+        else:
+            chosen.used(key, Operation.ENCRYPT)
+            found.append(models.Ciphertext(ciphertext=outcome, version=number, kid=kid))
+    return found
+
+
+def sign(chosen: Chosen, items: Sequence[models.SignItem]) -> list[BaseModel | Fault]:
+    """Sign a batch to JWS under one header."""
+    first = items[0]
+    kind = ("jws", first.detached, first.typ, first.version)
+    if len(items) == 1 or any((one.format, one.detached, one.typ, one.version) != kind for one in items):
+        return chosen.each(items, signing.sign)
+    key = chosen.get(Operation.SIGN, first.version)
+    header = {"typ": first.typ} if first.typ else None
+    number, kid = key.version.version, key.version.kid
+    read, good = _read([one.payload for one in items], "payload")
+    signer = jose.JwsSigner(key.jwk, header=header)  # type: ignore[arg-type]  # the ring keeps no public keys
+    made = iter(signer.sign_many(good, detached=first.detached))
+    found: list[BaseModel | Fault] = []
+    for one in read:
+        outcome = one if isinstance(one, Fault) else next(made)
+        if isinstance(outcome, Fault):
+            found.append(outcome)
+        else:
+            chosen.used(key, Operation.SIGN)
+            found.append(models.Signature(signature=outcome, version=number, kid=kid))
+    return found
+
+
+def _read(texts: list[str], pointer: str) -> tuple[list[bytes | Fault], list[bytes]]:
+    """Decode each; return them with faults in their places, and the good ones alone."""
+    found: list[bytes | Fault] = []
+    for text in texts:
+        try:
+            found.append(octets(text, pointer))
+        except Fault as fault:
+            found.append(fault)
+    return found, [one for one in found if not isinstance(one, Fault)]
