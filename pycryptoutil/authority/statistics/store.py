@@ -6,6 +6,7 @@ what is newer is counted when somebody asks. What expires and what is revoked is
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     String,
     Table,
+    TextClause,
     case,
     func,
     select,
@@ -143,23 +145,20 @@ def count_again(uow: UnitOfWork) -> None:
 
 def expiring_by_day(reader: Reader, now: datetime, days: int) -> dict[int, int]:
     """Count what is good now by the days of 24 hours in which it runs out, for so many days from ``now``."""
-    c = certificates.c
-    counts = [
-        select(func.count())
-        .select_from(certificates)
-        .where(
-            c.tenant_id == reader.tenant_id,
-            _ISSUED,
-            c.revoked_at.is_(None),
-            c.not_after >= now + day * DAY,
-            c.not_after < now + (day + 1) * DAY,
-        )
-        .scalar_subquery()
-        .label(f"day_{day}")
-        for day in range(days)
-    ]  # each runs along the index; to group them would sort them first
-    row = reader.execute(select(*counts)).one()
+    start = (now - EPOCH) // timedelta(microseconds=1)
+    edges = {f"d{day}": start + day * _DAY_MICROSECONDS for day in range(days + 1)}
+    row = reader.execute(_expiring(days), {"tenant_id": reader.tenant_id, **edges}).one()
     return {day: int(count) for day, count in enumerate(row)}
+
+
+@functools.lru_cache(maxsize=4)
+def _expiring(days: int) -> TextClause:
+    """One count for each day along the index: to group them would sort them first. Too long to build each time."""
+    count = (
+        "(SELECT count(*) FROM certificates WHERE tenant_id = :tenant_id AND state = 'issued' AND revoked_at IS NULL"
+        " AND not_after >= :d{0} AND not_after < :d{1})"
+    )
+    return text("SELECT " + ", ".join(count.format(day, day + 1) for day in range(days)))
 
 
 def good_after(reader: Reader, moment: datetime) -> int:
