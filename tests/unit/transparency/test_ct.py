@@ -217,3 +217,22 @@ def test_settings_refuse_what_is_no_key() -> None:
             CtLogSettings(url="https://log.example.com", public_key=key)
     with pytest.raises(Fault):
         codec.decode_answer(b"\xff")
+
+
+def test_the_last_approval_goes_to_the_logs(logs: Logs) -> None:
+    service = logs.world.service
+    service.put_profile(TENANT, "logged", PROFILE + "approvals: 1\n", WHO)
+    waiting = service.enrol(TENANT, IssueOrder(profile="logged", csr=csr("w.example.com")), WHO)
+    assert not any(one.entries for one in logs.logs)
+    for one in logs.logs:
+        one.status = 503
+    with pytest.raises(Fault) as caught:
+        service.approve(TENANT, waiting.id, "user:approver", "", "")
+    assert caught.value.kind is FaultKind.UNAVAILABLE
+    assert service.approval(TENANT, waiting.id).state.value == "pending"
+    for one in logs.logs:
+        one.status = 200
+    decided = service.approve(TENANT, waiting.id, "user:approver", "", "")
+    assert decided.state.value == "issued"
+    made = x509.load_der_x509_certificate(service.certificate(TENANT, decided.serial).der)
+    assert len(scts(made)) == 2
