@@ -126,7 +126,8 @@ def _newer_crls(question: Question) -> InfoTypeAndValue:
     found: dict[bytes, None] = {}
     for status in general.read_crl_status_list(question.info):
         for authority in authorities:
-            if _is_source(authority, status):
+            missing = authority.offline and question.crls.head(question.person.tenant_id, authority.id) is None
+            if _is_source(authority, status) and not missing:
                 document = _crl_of(question, authority)
                 if status.this_update is None or document.head.this_update > status.this_update:
                     found[document.der] = None

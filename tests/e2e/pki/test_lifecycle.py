@@ -60,12 +60,15 @@ def test_a_ceremony_and_an_online_ca(shared_suite: Suite, tmp_path: Path) -> Non
     assert (short.returncode, "2 shares are needed" in short.stderr) == (6, True)
     good = ("--share", shares[0], "--share", shares[2])
     assert call_cli("ca", "ceremony", "sign", folder, "--csr", csr, "--path-length", "1", *good).returncode == 0
+    assert "online works under offline-root" in suite.cli("ca", "ceremony", "import", folder).stdout
+    listed = json.dumps(suite.cli_json("ca", "crl", "list"))  # the root has none yet, and others are listed
+    assert ("online" in listed, "offline-root" in listed) == (True, False)
     by_stdin = call_cli(
         "ca", "ceremony", "sign", folder, "--crl", stdin="".join(path.read_text() for path in shares[1:])
     )
     assert by_stdin.returncode == 0, by_stdin.stderr
     brought = suite.cli("ca", "ceremony", "import", folder).stdout
-    assert "online works under offline-root" in brought
+    assert "of offline-root is published" in brought
     suite.cli("ca", "create", "leafs", "--subject", "CN=Leafs,O=Example", "--parent", "online")
     chain = _certificates(suite.cli("ca", "chain", "leafs").stdout)
     assert [one.subject.rfc4514_string() for one in chain] == [

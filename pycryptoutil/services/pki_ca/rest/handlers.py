@@ -186,6 +186,7 @@ def list_crls(context: Context, _request: Request) -> Response:
     rows = tuple(
         _crl(one, crls.of_authority(context.tenant_id, one.id), whole=False)
         for one in authority_of(context).authorities(context.tenant_id)
+        if not one.offline or crls.head(context.tenant_id, one.id) is not None  # none was brought in yet
     )
     return json_response(models.CrlList(items=rows))
 
