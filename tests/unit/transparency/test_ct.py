@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,6 +27,7 @@ from pycryptoutil.storage import audit, in_unit_of_work
 from tests.support.authority import NOW, TENANT, World, csr, open_world
 from tests.support.ct_log import CtLog, without_poison
 from tests.support.databases import Databases
+from tests.support.programs import need
 
 WHO = "user:tester"
 PROFILE = """name: logged
@@ -120,9 +120,7 @@ def test_timestamps_are_embedded_and_verify(logs: Logs) -> None:
 
 
 def test_openssl_reads_them(logs: Logs, tmp_path: Path) -> None:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed")
+    openssl = need("openssl")
     (tmp_path / "c.pem").write_bytes(logs.issue().public_bytes(Encoding.PEM))
     shown = subprocess.run(
         [openssl, "x509", "-in", tmp_path / "c.pem", "-noout", "-text"], capture_output=True, text=True, check=True
