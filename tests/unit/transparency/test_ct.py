@@ -120,10 +120,10 @@ def test_timestamps_are_embedded_and_verify(logs: Logs) -> None:
 
 
 def test_openssl_reads_them(logs: Logs, tmp_path: Path) -> None:
-    openssl = need("openssl")
+    need("openssl")
     (tmp_path / "c.pem").write_bytes(logs.issue().public_bytes(Encoding.PEM))
     shown = subprocess.run(
-        [openssl, "x509", "-in", tmp_path / "c.pem", "-noout", "-text"], capture_output=True, text=True, check=True
+        ["openssl", "x509", "-in", tmp_path / "c.pem", "-noout", "-text"], capture_output=True, text=True, check=True
     ).stdout
     assert shown.count("Signed Certificate Timestamp:") == 2
     assert shown.count("ecdsa-with-SHA256") >= 3
