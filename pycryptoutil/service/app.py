@@ -438,8 +438,9 @@ class ServiceApp:
         if all(tls.settings.provisioning == "auto" for tls in self._tls.values()):
             return trust_bundle(self._data_dir)
         path = self._data_dir / "tls" / f"trust-{self.definition.name}.pem"
-        anchors = {tls.anchor.public_bytes(Encoding.PEM) for tls in self._tls.values()}
-        ready.write_private(path, b"".join(sorted(anchors)))
+        if Listener.ADMIN in self._tls:  # only the first of several workers has it, and so knows every anchor
+            anchors = {tls.anchor.public_bytes(Encoding.PEM) for tls in self._tls.values()}
+            ready.write_private(path, b"".join(sorted(anchors)))
         return path
 
     # --- ending

@@ -9,9 +9,11 @@ import httpx
 import pytest
 
 from pycryptoutil.clock import SystemClock
+from tests.support import programs
 from tests.support.suite import StartSuite, Suite, until
 
 PASSWORD = "correct horse battery"
+TLS_FILES = {"certificate": "pem", "private_key": "key"}
 
 
 def test_a_token_without_scopes_is_warned_of(shared_suite: Suite) -> None:
@@ -43,6 +45,16 @@ def test_an_advertised_name_that_leads_nowhere_from_here(suite: StartSuite, tmp_
             other.get("/service/api/v1/health", extensions=named)
         named["sni_hostname"] = "pets.example.test"
         assert other.get("/service/api/v1/health", extensions=named).status_code == 200
+
+
+def test_every_worker_leaves_the_admin_listener_trusted(suite: StartSuite, tmp_path: Path) -> None:
+    """The public certificate is given and the admin one made: only worker 0 knows the anchors of both."""
+    programs.need("openssl")
+    programs.run(programs.ROOT / "deploy" / "secrets" / "make.sh", tmp_path / "secrets")
+    given = {name: str(tmp_path / "secrets" / f"public.{end}") for name, end in TLS_FILES.items()}
+    running = suite(tmp_path / "suite", "learn-ps", {"public": {"tls": given}}, workers=2)
+    assert "alive" in running.cli("livez", "learn-ps").stdout
+    assert running.cli_json("token", "list") == []
 
 
 def test_hashes_for_the_file_realm(suite: StartSuite, tmp_path: Path) -> None:
