@@ -54,6 +54,7 @@ def placed(text: str, folder: Path, secrets: Path) -> Path:
 SAMPLES = (  # file, what is run with it, beside which other file
     ("pki-ca.yaml", "pki-ca", ""),
     ("pki-ca.yaml", "pki", ""),
+    ("sm-kms.yaml", "sm-kms", ""),
     ("suite.yaml", "suite", ""),
     ("container.yaml", "suite", ""),
     *(("container.yaml", name, "") for name in catalogue.names()),
@@ -118,7 +119,10 @@ def test_no_secret_value_is_under_deploy() -> None:
     for name in listed:
         text = (programs.ROOT / name).read_text()
         assert "PRIVATE KEY" not in text, name
-        assert not re.search(r"[A-Za-z0-9+/_-]{40,}={0,2}\b(?<!_)", re.sub(r"\S*/\S*", "", text)), name
+        told = re.sub(r"\S*/\S*", "", text)
+        if name == "deploy/config/sm-kms.yaml":  # an RFC 7638 thumbprint, which is a public key's digest
+            told = re.sub(r"(?<=recovery_keys:\n    - )[\w-]{43}", "", told)
+        assert not re.search(r"[A-Za-z0-9+/_-]{40,}={0,2}\b(?<!_)", told), name
         assert not re.search(r"postgresql://\w+:[^%…@\s]+@", text), name
         assert not value.search(text), (name, value.search(text))
 
