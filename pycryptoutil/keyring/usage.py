@@ -1,7 +1,7 @@
 """Usage counters, gathered in memory and added to the database now and then.
 
-A write for every signature would cost more than the signature. What was not added yet when a process dies is lost;
-counters never go down.
+A write for every signature would cost more than the signature. A service adds what is left when it ends; what was not
+added yet when a process is killed is lost. Counters never go down.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ SWEEP_SECONDS = 1.0
 TLS_WATCH_SECONDS = 5.0
 PUBLISH_SECONDS = 1.0
 DRAIN_LOOK_SECONDS = 0.05
+CLOSE_SECONDS = 2.0  # a state has at least so long to close, though the drain has used its time up
 FAREWELL_SECONDS = 1.0  # for admin requests in flight when everything else has ended
 ADMIN_THREADS = 2
 ADMIN_DEPTH = 32
@@ -365,6 +366,7 @@ class ServiceApp:
         """The barrier is sealed: drop the state; requests are answered 503."""
         if self.edge.phase is Phase.READY:
             self.edge.phase = Phase.STARTING
+        self._close_state(self._settings.limits.shutdown_timeout)
         self.edge.resources = self.edge.state = None
         self._stop_background()
 
@@ -463,12 +465,25 @@ class ServiceApp:
             if (left == 0 and state["background"]) or late:
                 if left:
                     log.warning("connections cut at shutdown", service=self.definition.name, connections=left)
-                self._say_goodbye(finished)
+                closed = self._close_state(until - self._clock.monotonic())
+                closed.addCallback(lambda _: self._say_goodbye(finished))
             else:
                 self._reactor.callLater(DRAIN_LOOK_SECONDS, look)
 
         look()
         return finished
+
+    def _close_state(self, seconds: float) -> Deferred[Any]:
+        """Let the service end what it has in memory; fires when it has, or its time is up."""
+        close, state, name = self.definition.close, self.edge.state, self.definition.name
+        if close is None or state is None:
+            return succeed(None)
+
+        def failed(failure: Any) -> None:
+            log.error("state not closed", service=name, exc_info=failure.value)
+
+        closed = self._admin_pool.run(lambda: close(state))  # its threads are there when handlers hold all the others
+        return closed.addTimeout(max(seconds, CLOSE_SECONDS), self._reactor).addErrback(failed)
 
     def _say_goodbye(self, finished: Deferred[Any]) -> None:
         """Let the admin listener answer who asked for the shutdown, then end."""

@@ -141,3 +141,6 @@ class ServiceDefinition:
     readiness: tuple[ReadinessCheck, ...] = ()
     scopes: Mapping[str, str] = field(default_factory=dict)  # scope -> what it allows
     pages: PageSet | None = None  # its own under /browser, beside the template's
+    close: Callable[[Any], None] | None = None
+    """Given the state when it is done with: drained, the database still open, or sealed. Runs in every worker process,
+    on a thread, for no longer than the shutdown may take; an error is logged and changes no exit code."""

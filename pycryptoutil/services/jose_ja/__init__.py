@@ -36,6 +36,7 @@ SERVICE = ServiceDefinition(
         BackgroundTask("jwks", REFRESH, lambda state: state.published.refresh()),
         BackgroundTask("keyring", 10.0, lambda state: state.keyring.maintain()),
     ),
+    close=lambda state: state.keyring.flush(),
     scopes={
         **rings.SCOPES,
         "jose:sign": "sign with rings",

@@ -28,6 +28,7 @@ SERVICE = ServiceDefinition(
         BackgroundTask("keyring", 10.0, lambda state: state.keyring.maintain()),
         BackgroundTask("rewrap-jobs", 1.0, lambda state: state.jobs.work()),
     ),
+    close=lambda state: state.keyring.flush(),
     scopes=key_routes.SCOPES | version_routes.SCOPES | operation_routes.SCOPES,
 )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pycryptoutil_protocols.faults import Fault, FaultKind
+from structlog.testing import capture_logs
 
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.errors import ConfigurationError
@@ -56,6 +57,8 @@ class World:
         self.apps: list[ServiceApp] = []
         self.held = Held()
         self.ticks: list[str] = []
+        self.closed: list[str] = []
+        self.closing: Callable[[], object] = lambda: None
         self.well = True
 
     def definition(self) -> ServiceDefinition:
@@ -74,7 +77,14 @@ class World:
             build=self.build,
             background=(BackgroundTask("tick", 0.01, self.ticks.append),),
             readiness=(ReadinessCheck("toy", check),),
+            close=self.close_state,
         )
+
+    def close_state(self, state: str) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        self.database.ping()  # it is still open
+        self.closing()
+        self.closed.append(state)
 
     def build(self, resources: Resources) -> str:
         assert resources.urls.public.startswith("https://127.0.0.1:")
@@ -146,6 +156,7 @@ def test_life(world: World) -> None:
 
     on_reactor(app.leave)  # sealed: its state is gone
     assert app.edge.state is None
+    until(lambda: world.closed == [f"state of {world.tenant}"], "the sealed state is closed")
     assert get(app.urls.public, "/service/api/v1/health", context).status == 503
     count = len(world.ticks)
     on_reactor(app.enter, app.build(world.tenant))
@@ -166,9 +177,11 @@ def test_drain_waits_for_what_is_in_flight_and_answers_health_until_the_end(worl
         assert get(app.urls.admin, "/admin/v1/livez", context).status == 200
         assert get(app.urls.admin, "/admin/v1/readyz", context).json["phase"] == "draining"
         assert not ended.is_set()
+        assert world.closed == []  # a request may still use it
         world.held.go.set()
         assert client.read().status == 200
     assert ended.wait(PATIENCE)
+    assert world.closed == [f"state of {world.tenant}"]
     with pytest.raises(ConnectionRefusedError):
         get(app.urls.admin, "/admin/v1/livez", context)
     world.apps.clear()
@@ -181,6 +194,38 @@ def test_drain_ends_at_its_timeout(world: World) -> None:
         assert world.held.entered.wait(PATIENCE)
         on_reactor(app.drain, 0.05)
         assert client.ended()
+    assert world.closed == [f"state of {world.tenant}"]  # the request that hangs does not keep it from that
+    world.apps.clear()
+
+
+def test_a_state_that_cannot_be_closed_does_not_keep_the_service_from_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing, hanging = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        failing.set()
+        raise Fault(FaultKind.UNAVAILABLE, "the database is gone")
+
+    with capture_logs() as logs:
+        world.closing = fail
+        on_reactor(world.start().drain, 1.0)
+        assert failing.is_set()
+        monkeypatch.setattr("pycryptoutil.service.app.CLOSE_SECONDS", 0.1)
+        world.closing = lambda: hanging.wait(PATIENCE)
+        on_reactor(world.start().drain, 0.1)  # returns when it has ended
+        assert world.closed == []
+    assert [(line["event"], type(line["exc_info"]).__name__) for line in logs if line["log_level"] == "error"] == [
+        ("state not closed", "Fault"),
+        ("state not closed", "TimeoutError"),
+    ]
+    hanging.set()
+    world.apps.clear()
+
+
+def test_nothing_is_closed_that_was_not_built(world: World) -> None:
+    on_reactor(world.start(enter=False).drain, 1.0)
+    assert world.closed == []
     world.apps.clear()
 
 
