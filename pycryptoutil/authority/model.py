@@ -323,6 +323,7 @@ class CertificateRecord:
     protocol: str
     created_at: datetime
     der: bytes = field(repr=False)
+    precertificate: bool = False  # it stands for a certificate that never came (RFC 6962)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 from pycryptoutil_protocols.csr import decode_csr
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
-from pycryptoutil.authority import hierarchy, issue, statistics, store
+from pycryptoutil.authority import hierarchy, issue, statistics, store, transparency
 from pycryptoutil.authority.certificates import bulk, records
 from pycryptoutil.authority.certificates import revoke as revocation
 from pycryptoutil.authority.certificates import store as certificate_store
@@ -451,6 +451,7 @@ class CertificateAuthorityService:
         with self._room.database.read(SYSTEM_TENANT) as reader:
             tenants = store.tenants_with_authorities(reader)
         for tenant_id in tenants:
+            transparency.end_abandoned(self._room, tenant_id, now)
             with self._room.database.unit_of_work(tenant_id) as uow:
                 certificate_store.forget_repeats(uow, now)
                 certificate_store.fail_reserved(uow, now - _UNFINISHED_AFTER)

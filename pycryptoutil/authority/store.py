@@ -250,6 +250,17 @@ repeats = Table(
     Index("issuance_repeats_by_expiry", "tenant_id", "expires_at"),
 )
 
+precertificates: Final = Table(
+    "precertificates",
+    metadata,
+    Column("tenant_id", String(64), nullable=False),
+    Column("authority_id", String(32), nullable=False),
+    Column("serial", String(40), nullable=False),
+    Column("der", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("authority_id", "serial", name="precertificates_pk"),
+)
+
 AUTHORITY_KEYS: Final = SealedColumn("authorities", ("id",), "sealed_key", "authority-key")
 SIGNER_KEYS: Final = SealedColumn("authority_signers", ("id",), "sealed_key", "authority-signer-key")
 CREDENTIAL_SECRETS: Final = SealedColumn(

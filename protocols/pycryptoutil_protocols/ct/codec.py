@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from pycryptoutil_protocols import der
 from pycryptoutil_protocols.faults import Fault, FaultKind
-from pycryptoutil_protocols.x509 import Extension
+from pycryptoutil_protocols.x509 import Extension, decode_certificate
 
 POISON: Final = "1.3.6.1.4.1.11129.2.4.3"  # section 3.1
 SCT_LIST: Final = "1.3.6.1.4.1.11129.2.4.2"  # section 3.3
+_POISON: Final = der.oid(POISON)
 _V1: Final = 0
 _CERTIFICATE_TIMESTAMP: Final = 0
 _PRECERT_ENTRY: Final = 1
@@ -71,6 +72,14 @@ def log_id(spki: bytes) -> bytes:
 def poison() -> Extension:
     """Return the critical extension that makes a certificate a precertificate (section 3.1)."""
     return Extension(POISON, True, der.null())
+
+
+def is_precertificate(encoded: bytes) -> bool:
+    """Tell whether a certificate (DER) has the critical poison extension."""
+    if _POISON not in encoded:  # of a thousand in a list, hardly one is decoded
+        return False
+    found = decode_certificate(encoded).extension(POISON)
+    return found is not None and found.critical
 
 
 def sct_list(scts: Sequence[Sct]) -> Extension:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
+from pycryptoutil_protocols.ct.codec import is_precertificate
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.x509 import Certificate, decode_certificate
 
@@ -59,6 +60,7 @@ def record(row: CertificateRow, authority: str, now: datetime) -> CertificateRec
         protocol=row.protocol,
         created_at=row.created_at,
         der=row.der or b"",
+        precertificate=is_precertificate(row.der or b""),
     )
 
 

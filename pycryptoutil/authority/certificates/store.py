@@ -16,7 +16,14 @@ from pycryptoutil.authority.model import (
     RevocationReason,
     RevocationState,
 )
-from pycryptoutil.authority.store import authorities, certificate_names, certificates, repeats, revocation_events
+from pycryptoutil.authority.store import (
+    authorities,
+    certificate_names,
+    certificates,
+    precertificates,
+    repeats,
+    revocation_events,
+)
 from pycryptoutil.storage import Instant, Prepared, Reader, UnitOfWork
 
 _LIST_LIMIT: Final = 1000
@@ -403,7 +410,12 @@ def forget_repeats(uow: UnitOfWork, now: datetime) -> int:
 
 
 def fail_reserved(uow: UnitOfWork, before: datetime) -> int:
-    """Mark serials that were reserved and never completed; they stay used."""
+    """Mark serials that were reserved and never completed; they stay used.
+
+    Not those with a precertificate, whose status is asked for: see ``transparency.ending``.
+    """
+    c = precertificates.c
+    promised = select(c.serial).where(c.authority_id == certificates.c.authority_id, c.serial == certificates.c.serial)
     return int(
         uow.execute(
             update(certificates)
@@ -411,6 +423,7 @@ def fail_reserved(uow: UnitOfWork, before: datetime) -> int:
                 certificates.c.tenant_id == uow.tenant_id,
                 certificates.c.state == CertificateState.RESERVED.value,
                 certificates.c.created_at < before,
+                ~promised.exists(),
             )
             .values(state=CertificateState.FAILED.value)
         ).rowcount

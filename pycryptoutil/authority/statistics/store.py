@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     TextClause,
+    and_,
     case,
     func,
     select,
@@ -28,7 +29,7 @@ from sqlalchemy import (
 )
 
 from pycryptoutil.authority.model import RevocationReason
-from pycryptoutil.authority.store import certificates, metadata
+from pycryptoutil.authority.store import certificates, metadata, precertificates
 from pycryptoutil.storage import Instant, Reader, UnitOfWork
 
 issued_days = Table(
@@ -88,8 +89,26 @@ def live_counts(reader: Reader, since: datetime, before: datetime | None) -> lis
     )
     if before is not None:
         statement = statement.where(c.created_at < before)
+    never = _never_completed(reader, since, before)
     found = reader.execute(statement)
-    return [IssuedRow(int(row.day), row.profile, row.protocol, int(row.issued)) for row in found]
+    rows = (IssuedRow(int(row.day), row.profile, row.protocol, int(row.issued)) for row in found)
+    less = (replace(row, issued=row.issued - never.get((row.day, row.profile, row.protocol), 0)) for row in rows)
+    return [row for row in less if row.issued > 0]
+
+
+def _never_completed(reader: Reader, since: datetime, before: datetime | None) -> dict[tuple[int, str, str], int]:
+    """Count precertificates that stand for certificates which never came: apart, for few are revoked so early."""
+    c, p = certificates.c, precertificates.c
+    day = (type_coerce(c.created_at, BigInteger) // _DAY_MICROSECONDS).label("day")
+    statement = (
+        select(day, c.profile, c.protocol, func.count().label("certificates"))
+        .join_from(certificates, precertificates, and_(p.authority_id == c.authority_id, p.serial == c.serial))
+        .where(c.tenant_id == reader.tenant_id, c.revoked_at.is_not(None), c.created_at >= since, p.der == c.der)
+        .group_by(day, c.profile, c.protocol)
+    )
+    if before is not None:
+        statement = statement.where(c.created_at < before)
+    return {(int(row.day), row.profile, row.protocol): int(row.certificates) for row in reader.execute(statement)}
 
 
 def kept_counts(reader: Reader, first_day: int) -> list[IssuedRow]:

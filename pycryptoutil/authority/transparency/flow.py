@@ -1,8 +1,9 @@
 """Issuance in two units of work, with the logs asked between them.
 
 First unit: the serial is reserved, the precertificate audited, signed and stored. Then, outside of any unit, the logs
-are asked; when too few answer, the serial is given up and nothing is issued. Second unit: the timestamps go into the
-certificate, which has the same serial and all else; it is audited, signed and stored as every other.
+are asked; when too few answer, the precertificate stands for a certificate that is revoked at once. Second unit: the
+timestamps go into the certificate, which has the same serial and all else; it is audited, signed and stored as every
+other.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pycryptoutil.authority import issue
 from pycryptoutil.authority.credentials import store as credentials
 from pycryptoutil.authority.issue import Issuance
 from pycryptoutil.authority.room import chain
-from pycryptoutil.authority.transparency import logs, store
+from pycryptoutil.authority.transparency import ending, logs, store
 from pycryptoutil.storage import UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
 
@@ -51,7 +52,7 @@ def precertify(i: Issuance) -> None:
         i.tbs = _encode(i, i.extensions)
         issue.lint_tbs(i)
     except Exception:
-        _give_up(i)
+        _give_up(i, der)
         raise
     i.writes = _WRITES
 
@@ -77,14 +78,15 @@ def _sign(i: Issuance, uow: UnitOfWork) -> bytes:
     return der
 
 
-def _give_up(i: Issuance) -> None:
-    """Leave the serial used and the credential as it was."""
+def _give_up(i: Issuance, der: bytes) -> None:
+    """Keep the promise by a certificate that is revoked at once, and leave the credential as it was."""
     with i.room.database.unit_of_work(i.ca.tenant_id) as uow:
-        if store.fail(uow, i.ca.id, i.serial_hex) and i.order.credential is not None and not i.enrolment:
+        now = i.room.clock.now()
+        ended = ending.end(
+            uow, i.ca.id, i.ca.name, i.serial_hex, der, now, "too few CT logs", i.requester, i.request_id
+        )
+        if ended and i.order.credential is not None and not i.enrolment:
             credentials.give_back(uow, i.order.credential.id)
-        details = {"profile": i.profile.name, "why": "too few CT logs"}
-        target = f"{i.ca.name}/{i.serial_hex}"
-        audit.append(uow, AuditEvent("certificate.precertify", i.requester, target, "failure", details, i.request_id))
 
 
 def _intend(i: Issuance, uow: UnitOfWork) -> None:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Column, LargeBinary, PrimaryKeyConstraint, String, Table, select, update
+from sqlalchemy import and_, select, text, update
 
 from pycryptoutil.authority.model import CertificateState
-from pycryptoutil.authority.store import certificates, metadata
-from pycryptoutil.storage import Instant, Reader, UnitOfWork
+from pycryptoutil.authority.store import certificates, precertificates
+from pycryptoutil.storage import Reader, UnitOfWork
 
-precertificates: Final = Table(
-    "precertificates",
-    metadata,
-    Column("tenant_id", String(64), nullable=False),
-    Column("authority_id", String(32), nullable=False),
-    Column("serial", String(40), nullable=False),
-    Column("der", LargeBinary, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    PrimaryKeyConstraint("authority_id", "serial", name="precertificates_pk"),
-)
+_RESERVED: Final = text("certificates.state = 'reserved'")  # not a parameter: the partial index is chosen by it
 
 
 def keep(uow: UnitOfWork, authority_id: str, serial: str, der: bytes, now: datetime) -> None:
@@ -38,7 +30,7 @@ def find(reader: Reader, authority_id: str, serial: str) -> bytes | None:
     return found
 
 
-def _reserved(uow: UnitOfWork, authority_id: str, serial: str, values: dict[str, str]) -> bool:
+def _reserved(uow: UnitOfWork, authority_id: str, serial: str, values: dict[str, Any]) -> bool:
     c = certificates.c
     statement = update(certificates).where(
         c.tenant_id == uow.tenant_id,
@@ -54,6 +46,29 @@ def set_digest(uow: UnitOfWork, authority_id: str, serial: str, tbs_sha256: str)
     return _reserved(uow, authority_id, serial, {"tbs_sha256": tbs_sha256})
 
 
-def fail(uow: UnitOfWork, authority_id: str, serial: str) -> bool:
-    """End an issuance without a certificate; the serial stays used."""
-    return _reserved(uow, authority_id, serial, {"state": CertificateState.FAILED.value})
+def end(uow: UnitOfWork, authority_id: str, serial: str, der: bytes, tbs_sha256: str) -> bool:
+    """Let the precertificate stand for the certificate that does not come; False if the serial is not reserved."""
+    values = {"state": CertificateState.ISSUED.value, "der": der, "tbs_sha256": tbs_sha256}
+    return _reserved(uow, authority_id, serial, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A serial whose precertificate was signed, and of whose certificate nobody takes care."""
+
+    authority_id: str
+    serial: str
+    der: bytes = field(repr=False)
+
+
+def abandoned(reader: Reader, before: datetime, limit: int) -> list[Abandoned]:
+    """Return some that were reserved before then, oldest first."""
+    c, p = certificates.c, precertificates.c
+    found = reader.execute(
+        select(p.authority_id, p.serial, p.der)
+        .join_from(certificates, precertificates, and_(p.authority_id == c.authority_id, p.serial == c.serial))
+        .where(c.tenant_id == reader.tenant_id, _RESERVED, c.created_at < before)
+        .order_by(c.created_at, c.serial)
+        .limit(limit)
+    )
+    return [Abandoned(row.authority_id, row.serial, row.der) for row in found]

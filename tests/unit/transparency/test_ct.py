@@ -15,14 +15,21 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import ocsp
 from cryptography.x509.certificate_transparency import LogEntryType
 from cryptography.x509.oid import ExtensionOID
 from pycryptoutil_protocols.ct import codec
 from pycryptoutil_protocols.faults import Fault, FaultKind
+from sqlalchemy import select
 
 from pycryptoutil.authority import AuthoritySettings, CredentialOrder, IssueOrder, NamePatterns
+from pycryptoutil.authority.certificates import store as certificates
+from pycryptoutil.authority.crl import CrlService
+from pycryptoutil.authority.ocsp import OcspService
+from pycryptoutil.authority.revocation_status import RevocationWatch
 from pycryptoutil.authority.settings import CtLogSettings, CtSettings
-from pycryptoutil.authority.transparency import store
+from pycryptoutil.authority.store import precertificates
+from pycryptoutil.authority.transparency import flow, store
 from pycryptoutil.storage import audit, in_unit_of_work
 from tests.support.authority import NOW, TENANT, World, csr, open_world
 from tests.support.ct_log import CtLog, without_poison
@@ -169,6 +176,98 @@ def test_what_failed_can_be_asked_for_again(logs: Logs) -> None:
     made = logs.issue(credential=credential)  # its one use was given back
     assert len(scts(made)) == 2
     assert logs.fault(credential=credential).kind is FaultKind.FORBIDDEN
+
+
+def _status(world: World, encoded: bytes) -> ocsp.OCSPResponse:
+    """Ask the responder about a certificate, as whoever has found it in a log does."""
+    issuer = world.service.authority(TENANT)
+    asked = ocsp.OCSPRequestBuilder().add_certificate(
+        x509.load_der_x509_certificate(encoded), x509.load_der_x509_certificate(issuer.certificate), hashes.SHA256()
+    )
+    watch = RevocationWatch(world.database, world.clock)
+    watch.poll()
+    responder = OcspService(world.service.room, watch)
+    return ocsp.load_der_ocsp_response(
+        responder.respond(issuer.public_id, asked.build().public_bytes(Encoding.DER)).der
+    )
+
+
+def _precertificate(logs: Logs) -> tuple[str, bytes]:
+    with logs.world.database.read(TENANT) as reader:
+        ((serial, der),) = reader.execute(select(precertificates.c.serial, precertificates.c.der)).all()
+    return serial, der
+
+
+def _check_promise(logs: Logs, serial: str, der: bytes) -> None:
+    """The precertificate is answered for: revoked over OCSP, on the CRL, and shown as what it is."""
+    world = logs.world
+    answer = _status(world, der)
+    assert answer.certificate_status is ocsp.OCSPCertStatus.REVOKED
+    assert answer.revocation_reason is x509.ReasonFlags.cessation_of_operation
+    issuer = world.service.authority(TENANT)
+    crls = CrlService(world.service.room)
+    crls.tick()
+    crl = x509.load_der_x509_crl(crls.current(issuer.public_id).der)
+    assert crl.get_revoked_certificate_by_serial_number(int(serial, 16)) is not None
+    record = world.service.certificate(TENANT, serial)
+    assert (record.der, record.precertificate, record.status.value) == (der, True, "revoked")
+    counted = world.service.statistics(TENANT)
+    assert "logged" not in {one.name for one in counted.by_profile}
+    (event,) = logs.events("certificate.revoke")
+    assert event.event.target == f"issuing/{serial}"
+    assert event.event.details == {"reason": "cessationOfOperation", "by": "precertificate"}
+
+
+def test_a_precertificate_without_certificate_is_answered_for(logs: Logs) -> None:
+    for one in logs.logs:
+        one.status = 503
+    logs.fault()
+    serial, der = _precertificate(logs)
+    _check_promise(logs, serial, der)
+    with logs.world.database.read(TENANT) as reader:
+        (told,) = certificates.events_since(reader, 0)
+    assert told.serial == serial  # so every replica's cache learns of it
+    for one in logs.logs:
+        one.status = 200
+    made = logs.world.service.certificate(TENANT, f"{logs.issue().serial_number:x}")
+    assert (made.precertificate, made.status.value) == (False, "valid")
+    assert {one.name: one.issued for one in logs.world.service.statistics(TENANT).by_profile}["logged"] == 1
+
+
+def test_a_precertificate_that_a_dead_process_left_is_answered_for(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pycryptoutil.authority.transparency.logs.timestamps", die)
+        with pytest.raises(SystemExit):
+            logs.issue()
+    serial, der = _precertificate(logs)
+    logs.world.clock.advance(290)
+    logs.world.service.maintain()
+    assert logs.events("certificate.revoke") == []  # it may be at work yet
+    logs.world.clock.advance(15)
+    logs.world.service.maintain()
+    _check_promise(logs, serial, der)
+    logs.world.clock.advance(7200)
+    logs.world.service.maintain()
+    assert len(logs.events("certificate.revoke")) == 1
+    assert "logged" not in {one.name for one in logs.world.service.statistics(TENANT).by_profile}
+
+
+def test_who_comes_too_late_issues_nothing(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = flow.logs.timestamps
+
+    def slow(*given: Any) -> Any:
+        found = real(*given)
+        logs.world.clock.advance(400)
+        logs.world.service.maintain()
+        return found
+
+    monkeypatch.setattr("pycryptoutil.authority.transparency.logs.timestamps", slow)
+    assert logs.fault().kind is FaultKind.INTERNAL
+    assert not [one for one in logs.events("certificate.issue") if one.event.details.get("profile") == "logged"]
+    _check_promise(logs, *_precertificate(logs))
 
 
 def test_a_repeat_gets_the_same_certificate(logs: Logs) -> None:

@@ -68,7 +68,10 @@ class IssuedView(JsonModel):
 
 
 class CertificateView(JsonModel):
-    """A certificate and what became of it."""
+    """A certificate and what became of it.
+
+    ``precertificate``: the certificate that was to follow never came, so this stands for it, revoked (RFC 6962).
+    """
 
     serial: str
     authority: str
@@ -85,6 +88,7 @@ class CertificateView(JsonModel):
     requester: str
     protocol: str
     created_at: AwareDatetime
+    precertificate: bool
     certificate: str
 
 
