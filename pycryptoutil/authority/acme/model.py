@@ -47,6 +47,7 @@ class Limits:
 
     accounts_per_address: int = 60
     orders_per_account: int = 600
+    authorizations_per_account: int = 600  # by newAuthz, and not used by an order
     failures_per_name: int = 10
     validations_at_once: int = 50  # of one account, so that nobody keeps every validator busy
 

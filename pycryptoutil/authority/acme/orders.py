@@ -278,6 +278,9 @@ def pre_authorize(
     with core.room.database.unit_of_work(caller.place.tenant_id) as uow:
         uow.lock(f"acme-account:{caller.account.id}")
         row = authorize(core, uow, caller, one, now)
+        limit = core.rules.limits.authorizations_per_account
+        if limit and row.created_at == now and store.count_unused(uow, caller.account.id, now - HOUR) > limit:
+            raise limited("too many new authorizations of this account", HOUR)
         return row, store.challenges_of(uow, row.id), row.created_at == now
 
 

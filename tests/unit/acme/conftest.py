@@ -166,6 +166,6 @@ def one(make_sqlite: MakeReplica) -> Replica:
 def shared(_sqlite_databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
     """One replica for all tests of a module that do not mind what others leave behind."""
     url, folder = _sqlite_databases.fresh(PACKAGES), tmp_path_factory.mktemp("shared")
-    rules = replace(RULES, limits=Limits(0, 0, 0))
+    rules = replace(RULES, limits=Limits(0, 0, 0, 0))
     with ExitStack() as stack:
         yield build(stack, url, folder, Internet(), rules)

@@ -259,6 +259,16 @@ def count_failures(reader: Reader, account_id: str, kind: str, value: str, since
     return int(reader.execute(statement).scalar_one())
 
 
+def count_unused(reader: Reader, account_id: str, since: datetime) -> int:
+    """Count an account's authorizations of late that no order uses."""
+    a, used = authorizations.c, order_authorizations.c
+    by_order = select(used.order_id).where(used.tenant_id == a.tenant_id, used.authorization_id == a.id)
+    statement = select(func.count()).where(
+        a.tenant_id == reader.tenant_id, a.account_id == account_id, a.created_at > since, ~by_order.exists()
+    )
+    return int(reader.execute(statement).scalar_one())
+
+
 # -- challenges --------------------------------------------------------------------------------------------------------
 
 

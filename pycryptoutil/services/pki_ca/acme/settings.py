@@ -30,6 +30,7 @@ class AcmeLimits(BaseModel):
 
     accounts_per_address: _Rate = 60
     orders_per_account: _Rate = 600
+    authorizations_per_account: _Rate = 600  # by newAuthz, and not used by an order
     failures_per_name: _Rate = 10
     validations_at_once: _Rate = 50  # of one account, and no rate
 
