@@ -57,7 +57,7 @@ from pycryptoutil.clock import Clock
 from pycryptoutil.crypto.keys import PrivateKey, generate
 from pycryptoutil.crypto.signer import KeySigner
 from pycryptoutil.http.paging import decode_cursor
-from pycryptoutil.storage import SYSTEM_TENANT, Database, audit
+from pycryptoutil.storage import SYSTEM_TENANT, Database, UnitOfWork, audit
 from pycryptoutil.storage.audit import AuditEvent
 
 _MAX_LABEL: Final = 200
@@ -361,6 +361,10 @@ class CertificateAuthorityService:
     def cancel_enrolment(self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "") -> None:
         """Withdraw a request that waits; Fault(NOT_FOUND, CONFLICT)."""
         self.enrolments.cancel(tenant_id, enrolment_id, actor, request_id)
+
+    def withdraw_enrolments(self, uow: UnitOfWork, actor: str, request_id: str = "") -> int:
+        """Withdraw all that an actor has waiting, in a unit of work that the caller has begun; return how much."""
+        return self.enrolments.withdraw(uow, actor, request_id)
 
     def approvals(
         self, tenant_id: str, wanted: ApprovalFilter | None = None, cursor: str = "", limit: int = 50

@@ -197,6 +197,7 @@ def _change(core: Core, caller: Caller, action: str, changes: Mapping[str, Any],
         if changes.get("status") == AccountStatus.DEACTIVATED:  # section 7.3.6: what it had begun is over
             problem = Problem(ProblemType.UNAUTHORIZED, "the account was deactivated")
             order_store.end_account(uow, caller.account.id, problem.document(), core.now)
+            core.enroller.withdraw_enrolments(uow, caller.actor, caller.request_id)
         audit.append(uow, AuditEvent(action, caller.actor, caller.account.id, "success", details, caller.request_id))
 
 

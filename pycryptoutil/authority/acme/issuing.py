@@ -186,7 +186,10 @@ def settle(core: Core, row: OrderRow, result: Enrolment) -> None:
             problem = Problem(ProblemType.UNAUTHORIZED, result.reason or "the request was rejected")
             values |= {"status": OrderStatus.INVALID, "error": problem.document()}
     with core.room.database.unit_of_work(row.tenant_id) as uow:
-        store.change_order(uow, row.id, (OrderStatus.PROCESSING,), values)
+        changed = store.change_order(uow, row.id, (OrderStatus.PROCESSING,), values)
+        account = account_store.by_id(uow, row.account_id) if not changed else None
+        if account is not None and account.status != AccountStatus.VALID:  # it ended while the CA was asked
+            core.enroller.withdraw_enrolments(uow, actor_of(account))
 
 
 def _renew_at(document: Mapping[str, Any], issued: IssuedCertificate) -> datetime | None:

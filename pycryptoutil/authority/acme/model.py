@@ -11,6 +11,7 @@ from pycryptoutil_protocols.acme.messages import ChallengeType
 from pycryptoutil.authority.enrolment import Enrolment
 from pycryptoutil.authority.model import IssueOrder
 from pycryptoutil.authority.outreach import Network
+from pycryptoutil.storage import UnitOfWork
 
 
 class Enroller(Protocol):
@@ -21,6 +22,12 @@ class Enroller(Protocol):
 
     def enrolment(self, tenant_id: str, enrolment_id: str) -> Enrolment:
         """Return what became of one that waits."""
+
+    def cancel_enrolment(self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "") -> None:
+        """Withdraw one that waits; Fault(CONFLICT) if it was decided."""
+
+    def withdraw_enrolments(self, uow: UnitOfWork, actor: str, request_id: str = "") -> int:
+        """Withdraw all that an actor has waiting, in this unit of work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,6 +338,13 @@ class Enrolments:
             if not self._end(uow, row, ApprovalState.CANCELLED, actor, request_id, "withdrawn by who asked"):
                 raise _over(row)
 
+    def withdraw(self, uow: UnitOfWork, actor: str, request_id: str = "") -> int:
+        """Withdraw all that an actor has waiting, in the unit in which the actor ends; return how much."""
+        return sum(
+            self._end(uow, row, ApprovalState.CANCELLED, actor, request_id, "who asked is no more")
+            for row in store.waiting_for(uow, actor)
+        )
+
     def _end(
         self, uow: UnitOfWork, row: EnrolmentRow, state: ApprovalState, actor: str, request_id: str, reason: str
     ) -> bool:

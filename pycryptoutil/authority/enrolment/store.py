@@ -164,6 +164,13 @@ def waiting_of(reader: Reader, requester: str, now: datetime) -> int:
     return int(reader.execute(select(func.count()).select_from(enrolments).where(*where)).scalar_one())
 
 
+def waiting_for(reader: Reader, actor: str) -> list[EnrolmentRow]:
+    """Return what waits of whoever has asked for it; how much that may be is limited."""
+    e = enrolments.c
+    where = (e.tenant_id == reader.tenant_id, e.state == _PENDING, e.actor == actor)
+    return [_row(row) for row in reader.execute(select(*_COLUMNS).where(*where).order_by(e.created_at, e.id))]
+
+
 def waiting(reader: Reader, now: datetime) -> int:
     """Count everything that waits; the system tenant counts for every tenant."""
     e = enrolments.c

@@ -9,10 +9,12 @@ import pytest
 from cryptography import x509
 from pycryptoutil_protocols.acme import caa, renewal
 from pycryptoutil_protocols.acme.jwk import decode_base64url, encode_base64url
+from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority.acme import accounts
 from pycryptoutil.authority.acme.model import AutoRenewalRules, Limits, Reach
 from pycryptoutil.authority.acme.store import orders as store
+from pycryptoutil.storage import audit
 from tests.support.acme import AcmeClient, FakeFetcher, Internet, Reply, jws
 from tests.support.authority import TENANT, csr
 from tests.unit.acme.conftest import MakeReplica, Replica
@@ -36,6 +38,27 @@ def renewals(replica: Replica) -> int:
     return len(due)
 
 
+APPROVED = """name: approved
+title: Needs an approval
+validity: {default: 30d, maximum: 90d}
+keys: {algorithms: [EC-P256]}
+names: {types: [dns], required: true}
+key_usage: {default: [digitalSignature]}
+extended_key_usage: [serverAuth]
+approvals: 1
+"""
+
+
+def waiting(replica: Replica, name: str = "w.example.com", **account: Any) -> tuple[AcmeClient, Reply, str]:
+    """An account, its order, and the request that waits for an approval."""
+    replica.world.service.put_profile(TENANT, "approved", APPROVED, "tester")
+    client = replica.account("approved", **account)
+    ready = replica.validated(client, name)
+    done = client.finalize(ready, csr(name))
+    assert done.json["status"] == "processing", done.body
+    return client, ready, order_row(replica, ready).enrolment_id
+
+
 def leaf(reply: Reply) -> x509.Certificate:
     assert reply.status == 200, reply.body
     return x509.load_pem_x509_certificates(reply.body)[0]
@@ -47,6 +70,40 @@ def order_row(replica: Replica, order: Reply) -> Any:
 
 
 # --- accounts (RFC 8555 section 7.3.6)
+
+
+def test_a_deactivated_account_has_nothing_approved(replica: Replica) -> None:
+    service = replica.world.service
+    client, order, enrolment = waiting(replica)
+    _, other, others = waiting(replica, "v.example.com")
+    assert client.post(client.kid, {"status": "deactivated"}).status == 200
+    withdrawn = service.approval(TENANT, enrolment)
+    assert withdrawn.state.value == "cancelled"
+    with pytest.raises(Fault) as caught:
+        service.approve(TENANT, enrolment, "user:approver")
+    assert caught.value.kind is FaultKind.CONFLICT
+    with replica.world.database.read(TENANT) as reader:
+        (event,) = (one.event for one in audit.export(reader, TENANT) if one.event.action == "approval.cancel")
+    assert (event.target, event.actor) == (enrolment, f"acme:{client.kid.rpartition('/')[2]}")
+    assert order_row(replica, order).status == "invalid"
+    assert service.approve(TENANT, others, "user:approver").state.value == "issued"
+    assert order_row(replica, other).enrolment_id == others
+
+
+def test_an_account_that_ends_while_the_ca_is_asked(one: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    one.world.service.put_profile(TENANT, "approved", APPROVED, "tester")
+    client = one.account("approved")
+    ready = one.validated(client, "w.example.com")
+    real, found = one.world.service.enrol, []
+
+    def enrol(*given: Any) -> Any:
+        assert client.post(client.kid, {"status": "deactivated"}).status == 200
+        found.append(real(*given))
+        return found[0]
+
+    monkeypatch.setattr(one.world.service, "enrol", enrol)
+    client.finalize(ready, csr("w.example.com"))
+    assert one.world.service.approval(TENANT, found[0].id).state.value == "cancelled"
 
 
 def test_a_deactivated_account_is_answered_401(one: Replica) -> None:

@@ -18,6 +18,7 @@ from pycryptoutil.authority.acme.model import Reach
 from pycryptoutil.authority.acme.store import orders as store
 from pycryptoutil.authority.enrolment import Enrolment, EnrolmentState
 from pycryptoutil.authority.model import CertificateFilter
+from pycryptoutil.storage import UnitOfWork
 from tests.support.acme import AcmeClient, FakeFetcher, Internet, Reply
 from tests.support.authority import TENANT, csr
 from tests.support.databases import Databases
@@ -90,6 +91,12 @@ class Office:
     def enrolment(self, tenant_id: str, enrolment_id: str) -> Enrolment:
         pending = Enrolment(enrolment_id, tenant_id, EnrolmentState.PENDING, retry_after=60, needed=1)
         return self.answers.get(enrolment_id, pending)
+
+    def cancel_enrolment(self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "") -> None:
+        self.answers[enrolment_id] = Enrolment(enrolment_id, tenant_id, EnrolmentState.REJECTED, reason="withdrawn")
+
+    def withdraw_enrolments(self, _uow: UnitOfWork, _actor: str, _request_id: str = "") -> int:
+        raise NotImplementedError
 
     def approve(self, identifier: str) -> None:
         tenant_id, order, actor = self.waiting[identifier]
