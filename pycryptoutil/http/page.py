@@ -61,6 +61,7 @@ class PageSet:
     pages: tuple[Page, ...] = ()
     navigation: tuple[Entry, ...] = ()
     notices: Mapping[str, str] = field(default_factory=dict)
+    shared: str = ""  # a package whose ``pages/templates`` it uses, too: of a room that several services have
 
 
 def done(path: str, notice: str = "") -> Response:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from pycryptoutil_protocols.faults import Fault, FaultKind
+
 from pycryptoutil.keyring.model import MAX_LABELS, MAX_NAME, ElasticKey, KeyPolicy
 from pycryptoutil.keyring.room import invalid
 
@@ -74,3 +76,10 @@ def check_change(key: ElasticKey, after: KeyPolicy) -> None:
 def next_rotation(policy: KeyPolicy, now: datetime) -> datetime | None:
     """Return when a key that is rotated now is due again."""
     return now + timedelta(seconds=policy.rotation_period) if policy.rotation_period else None
+
+
+def number(text: str) -> int:
+    """Return the version of a path; Fault(NOT_FOUND) for what is no number."""
+    if not text.isascii() or not text.isdigit() or len(text) > 8 or text.startswith("0"):
+        raise Fault(FaultKind.NOT_FOUND, f"version {text[:20]!r}", "the key has no such version")
+    return int(text)

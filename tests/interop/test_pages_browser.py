@@ -36,6 +36,7 @@ CA_PAGES = (
     "/certificates/ffff",
 )
 KEY_PAGES = ("/keys", "/keys/new", "/key-approvals", "/audit")
+RING_PAGES = ("/rings", "/rings/new", "/rings/axe-signs", "/rings/axe-secrets", "/rings?status=odd")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,11 @@ def test_from_login_to_revocation(browser: NodePeer, ca: Ca, javascript: bool) -
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
 def test_axe_finds_nothing(browser: NodePeer, ca: Ca, serial: str, scheme: str, width: int) -> None:
     found = {}
-    for service, paths in (("pki-ca", (*CA_PAGES, f"/certificates/{serial}")), ("sm-kms", KEY_PAGES)):
+    for name, algorithm in (("axe-signs", "ES256"), ("axe-secrets", "HS256")):
+        made = ca.suite.api("jose-ja").post("elastic-jwks", json={"name": name, "algorithm": algorithm})
+        assert made.status_code in {201, 409}, made.text
+    pages = {"pki-ca": (*CA_PAGES, f"/certificates/{serial}"), "sm-kms": KEY_PAGES, "jose-ja": RING_PAGES}
+    for service, paths in pages.items():
         base = log_in(browser, ca, service, scheme=scheme, width=width)
         for path in paths:
             browser.ask("goto", url=f"{base}{path}")

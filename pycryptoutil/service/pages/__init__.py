@@ -137,7 +137,7 @@ class PageRoutes:
 
     def render(self, template: str, code: int = 200, *headers: tuple[str, str], **values: Any) -> Response:
         """Fill a template."""
-        page = environment(self._own.package).get_template(template)
+        page = environment(self._own.package, self._own.shared).get_template(template)
         frame: dict[str, Any] = {"principal": None, "csrf_token": "", "navigation": {}, "here": "", "notice": ""}
         fixed = {"title": self._definition.title, "service": self._definition, "csrf_field": CSRF_FIELD}
         text = page.render(frame | {"now": self._now()} | fixed | values)

@@ -71,11 +71,10 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 @functools.cache
-def environment(package: str = "") -> Environment:
-    """Return the templates: an unknown name is an error. A service cannot replace one of the house's."""
+def environment(package: str = "", shared: str = "") -> Environment:
+    """Return the templates: an unknown name is an error. A service can replace none of the house's or of the shared."""
     loaders: list[BaseLoader] = [PackageLoader("pycryptoutil.service", "pages/templates")]
-    if package:
-        loaders.append(PackageLoader(package, "pages/templates"))
+    loaders += [PackageLoader(one, "pages/templates") for one in (shared, package) if one]
     made = Environment(
         loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

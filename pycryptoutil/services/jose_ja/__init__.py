@@ -8,6 +8,7 @@ from pycryptoutil.services.jose_ja.jwe import handlers as jwe
 from pycryptoutil.services.jose_ja.jwk import handlers as jwk
 from pycryptoutil.services.jose_ja.jws import handlers as jws
 from pycryptoutil.services.jose_ja.jwt import handlers as jwt
+from pycryptoutil.services.jose_ja.pages import PAGES
 from pycryptoutil.services.jose_ja.published import routes as published
 from pycryptoutil.services.jose_ja.published.sets import REFRESH
 from pycryptoutil.services.jose_ja.rings import routes as rings
@@ -29,6 +30,7 @@ SERVICE = ServiceDefinition(
         *published.ROUTES,
     ),
     build=build,
+    pages=PAGES,
     settings=JoseJaSettings,
     migrations=("pycryptoutil.keyring", "pycryptoutil.services.jose_ja"),
     sealed_columns=SEALED_COLUMNS,

@@ -10,6 +10,7 @@ from pydantic import Field
 from pycryptoutil.jose.jwk import JwkPublic, parse_public
 from pycryptoutil.jose.text import b64d, b64e, dumps
 from pycryptoutil.keyring import KeyringService
+from pycryptoutil.keyring.rules import number
 from pycryptoutil.keyring.transfer import check_recipient
 from pycryptoutil.service.definition import Context
 
@@ -29,13 +30,6 @@ def keyring_of(context: Context) -> KeyringService:
 def actor(context: Context) -> str:
     """Name the principal as audit events do."""
     return f"{context.principal.kind.value}:{context.principal.name}"
-
-
-def number(text: str) -> int:
-    """Return the version of a path; Fault(NOT_FOUND) for what is no number."""
-    if not text.isascii() or not text.isdigit() or len(text) > 8 or text.startswith("0"):
-        raise Fault(FaultKind.NOT_FOUND, f"version {text[:20]!r}", "the key has no such version")
-    return int(text)
 
 
 def recipient(members: Any, pointer: str = "recipient") -> JwkPublic:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+from urllib.parse import quote
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.clock import Clock
 from pycryptoutil.http.message import Response
 from pycryptoutil.jose.text import dumps
-from pycryptoutil.keyring import ElasticKey, KeyFilter, KeyringService, KeyStatus, VersionStatus
+from pycryptoutil.keyring import ElasticKey, KeyFilter, KeyringService, KeyStatus, KeyVersion, VersionStatus
 from pycryptoutil.services.jose_ja.published.store import find_tenant
 from pycryptoutil.storage import SYSTEM_TENANT, Database
 
@@ -148,3 +150,10 @@ class Published:
 def _no_set() -> Fault:
     said = "there is no such set of keys"
     return Fault(FaultKind.NOT_FOUND, said, said)
+
+
+def jwks_url(public_url: str, ring: ElasticKey, versions: Sequence[KeyVersion]) -> str | None:
+    """Return where a ring's public keys are published; None for one of secrets."""
+    if all(one.public is None for one in versions):
+        return None
+    return f"{public_url}/jwks/{quote(ring.tenant_id)}/{ring.id}/jwks.json"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import quote
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
@@ -12,9 +11,10 @@ from pycryptoutil.http.conditional import check_if_match, etag
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.keyring import ElasticKey, KeyFilter, KeyOrder, KeyPolicy, KeyStatus, KeyVersion, Purpose
-from pycryptoutil.keyring import VersionStatus as Status
 from pycryptoutil.keyring.lifecycle import Also, KeyPatch
 from pycryptoutil.service.definition import Context
+from pycryptoutil.services.jose_ja import rotation
+from pycryptoutil.services.jose_ja.published.sets import jwks_url
 from pycryptoutil.services.jose_ja.rings import models, store
 from pycryptoutil.services.jose_ja.state import State
 from pycryptoutil.storage import UnitOfWork, audit
@@ -48,15 +48,19 @@ def _check(state: State, period: int, materials: int) -> None:
 
 def create(context: Context, request: Request) -> Response:
     """Make a ring with an active key, and the next one."""
-    state, body = context.state, context.body
+    return _answer(context, make(context, request, context.body), 201)
+
+
+def make(context: Context, request: Request, body: models.RingBody) -> ElasticKey:
+    """Make a ring as asked; Fault(INVALID, BAD_ALGORITHM, CONFLICT)."""
+    state: State = context.state
     _check(state, body.rotation_period, body.max_materials)
     policy = KeyPolicy(
         rotation_period=body.rotation_period, max_versions=body.max_materials, read_revoked=body.read_revoked
     )
     order = KeyOrder(body.name, body.algorithm, _PURPOSES[body.use], body.description, policy, body.labels)
     policies = _policies(context, request, body.token_policy)
-    made = state.keyring.create(context.tenant_id, order, *_who(context, request), also=policies)
-    return _answer(context, made, 201)
+    return state.keyring.create(context.tenant_id, order, *_who(context, request), also=policies)
 
 
 def _policies(context: Context, request: Request, policy: models.TokenPolicy | None) -> Also | None:
@@ -81,7 +85,6 @@ def _view(context: Context, key: ElasticKey) -> models.RingView:
     active = next((one for one in versions if one.version == key.active_version), None)
     with context.database.read(context.tenant_id) as reader:
         policy = store.policy(reader, key.id)
-    symmetric = all(one.public is None for one in versions)
     return models.RingView(
         **{name: getattr(key, name) for name in _SAME},
         tenant=key.tenant_id,
@@ -95,7 +98,7 @@ def _view(context: Context, key: ElasticKey) -> models.RingView:
         min_decrypt_version=key.policy.min_decrypt_version,
         read_revoked=key.policy.read_revoked,
         labels=dict(key.labels),
-        jwks_url=None if symmetric else f"{context.state.public_url}/jwks/{quote(key.tenant_id)}/{key.id}/jwks.json",
+        jwks_url=jwks_url(context.state.public_url, key, versions),
         token_policy=None if policy is None else models.TokenPolicy.model_validate(dict(policy)),
     )
 
@@ -176,24 +179,8 @@ def restore(context: Context, request: Request) -> Response:
 def rotate(context: Context, request: Request) -> Response:
     """Make the next key the active one, if it has been published long enough."""
     state, ring = context.state, context.parameters["ring"]
-    if not context.body.force:
-        _check_published(state, state.keyring.versions(context.tenant_id, ring))
-    state.keyring.rotate(context.tenant_id, ring, *_who(context, request))
+    rotation.rotate(state, context.tenant_id, ring, _who(context, request), force=context.body.force)
     return _answer(context, state.keyring.get(context.tenant_id, ring))
-
-
-def _check_published(state: State, versions: list[KeyVersion]) -> None:
-    """Fault(CONFLICT) while somebody may hold a published set that has the active key, and not yet the next one."""
-    coming = next((one for one in versions if one.status is Status.PENDING), None)
-    if coming is None or coming.public is None:
-        return
-    seen_before = [one for one in versions if one.version != coming.version and one.created_at < coming.created_at]
-    since = (state.clock.now() - coming.created_at).total_seconds()
-    left = state.settings.publish_ahead_seconds - since
-    if seen_before and left > 0:
-        said = f"the next key was published {int(since)} s ago, and relying parties may not have it yet"
-        public = f"{said}: wait {int(left) + 1} s, or force it"
-        raise Fault(FaultKind.CONFLICT, said, public, retry_after=int(left) + 1)
 
 
 def versions(context: Context, _request: Request) -> Response:

@@ -5,25 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from pycryptoutil.http.page import Entry, PageSet
-from pycryptoutil.services.sm_kms.pages import approvals, keys, versions
+from pycryptoutil.keyring.pages import NOTICES, PACKAGE
+from pycryptoutil.services.sm_kms.pages import approvals, keys
+from pycryptoutil.services.sm_kms.pages.keys import DESK
 
 PAGES: Final = PageSet(
     package="pycryptoutil.services.sm_kms",
-    pages=(*keys.PAGES, *versions.PAGES, *approvals.PAGES),
+    pages=(*keys.PAGES, *approvals.PAGES),
     navigation=(
-        Entry(keys.PATH, "Keys", "keys:read"),
+        Entry(DESK.place, "Keys", DESK.read),
         Entry(approvals.PATH, "Key approvals", "keys:read"),
     ),
+    shared=PACKAGE,
     notices={
-        "created": "The key is made, with its first version.",
-        "rotated": "A new version is active. Older ones go on reading what they protected.",
-        "key-enabled": "The key can be used again.",
-        "key-disabled": "Every use of the key is refused until it is enabled.",
-        "key-deleted": "The key is deleted. It can be restored until its waiting period ends.",
-        "key-restored": "The deletion is taken back. The key is disabled: enabling it is a decision of its own.",
-        "version-revoked": "The version is revoked, on every replica at once.",
-        "version-disabled": "Every use of the version is refused until it is enabled.",
-        "version-enabled": "The version can be used again, for what its place in the ring allows.",
+        **{name: said.format(one=DESK.one) for name, said in NOTICES.items()},
         "approved": "Your approval is recorded.",
         "rejected": "The request is rejected.",
     },
