@@ -107,7 +107,7 @@ def allow_address(edge: Edge, exchange: Exchange) -> None:
 def limit_method_and_size(edge: Edge, exchange: Exchange) -> None:
     """The path exists, has this method, and takes a body of this size."""
     match = exchange.match
-    if match is None:
+    if match is None or not match.resource.methods:
         limit_address_rate(edge, exchange)  # looking for paths counts too
         raise Fault(FaultKind.NOT_FOUND, "no such path", "There is nothing at this path.")
     method = exchange.request.method

@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from werkzeug.exceptions import NotFound
+from werkzeug.http import parse_accept_header
 from werkzeug.routing import Map, MapAdapter, RequestRedirect, Rule
 
 from pycryptoutil.errors import StartupError
-from pycryptoutil.http.message import Listener
+from pycryptoutil.http.message import Listener, Request, Response
+from pycryptoutil.http.problem import problem
 from pycryptoutil.http.route import FaultEncoder, Gate, Route
 
 SERVICE_PREFIX = "/service/api/v1"
 BROWSER_PREFIX = "/browser/api/v1"
 PAGE_PREFIX = "/browser"
+_BROWSER_API = "/browser/api/"
 MAX_REMEMBERED = 4096
 MAX_REMEMBERED_PATH = 512
 
@@ -68,6 +71,25 @@ class Match:
 
     resource: Resource
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def _for_readers(page: FaultEncoder) -> FaultEncoder:
+    """Return an encoder that answers with a page whoever says to read HTML; a problem document anybody else."""
+
+    def encode(fault: Fault, request: Request) -> Response:
+        wanted = parse_accept_header(request.headers.get("accept"))
+        reads_html = any(kind.lower() == "text/html" and quality > 0 for kind, quality in wanted)
+        return page(fault, request) if reads_html else problem(fault, request)
+
+    return encode
+
+
+def _no_page(resources: Iterable[Resource]) -> Match | None:
+    """Return what stands where a page is looked for and there is none; None where there are no pages at all."""
+    page = next((one.faults for one in resources if one.side is Side.PAGE and one.faults), None)
+    if page is None:
+        return None
+    return Match(Resource(PAGE_PREFIX, {}, Side.PAGE, _for_readers(page), "", Side.PAGE.name))
 
 
 class MethodNotAllowed(Fault):
@@ -132,10 +154,17 @@ class Router:
         if rules:
             self._patterns = Map(rules, strict_slashes=True, merge_slashes=False, redirect_defaults=False).bind("")
         self._remembered: dict[str, Match] = {}
+        self._no_page = _no_page(resources.values())
         self.resources = tuple(resources.values())
 
     def find(self, path: str) -> Match | None:
-        """Return what is at a decoded path, or None."""
+        """Return what is at a decoded path, or None. Where people look for pages and there is none: without methods."""
+        found = self._find(path)
+        if found is None and path.startswith(f"{PAGE_PREFIX}/") and not f"{path}/".startswith(_BROWSER_API):
+            return self._no_page
+        return found
+
+    def _find(self, path: str) -> Match | None:
         found = self._exact.get(path)
         if found is None:
             found = self._remembered.get(path)

@@ -7,13 +7,14 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from pycryptoutil.authority import IssueOrder, RevocationReason
 from pycryptoutil.services.pki_ca import SERVICE
 from pycryptoutil.services.pki_ca.pages.webhooks import TYPES, WebhookForm, field_of
 from tests.support.authority import csr
-from tests.support.door import Door
+from tests.support.door import Caller, Door
 from tests.unit.pages.conftest import Console, log_in, person
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -476,3 +477,27 @@ def test_a_webhook_is_made_tested_and_deleted(door: Door, console: Console) -> N
 def test_fields_of_webhooks_are_the_events(door: Door) -> None:
     fields = {field_of(kind) for kind in TYPES}
     assert fields | {"url", "description"} == set(WebhookForm.model_fields)
+
+
+@pytest.mark.parametrize("path", ["/browser/nothing", "/browser/certificates/a/b/c", "/browser/apiary"])
+def test_where_nothing_is_a_reader_gets_a_page_and_a_program_a_problem(door: Door, path: str) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    anyone = Caller(door, "")
+    for method in ("GET", "POST", "OPTIONS"):
+        page = anyone(method, path, headers=browser)
+        assert (page.status, page.headers.get("content-type")) == (404, "text/html; charset=utf-8")
+        assert "There is nothing at this path." in page.text
+        assert "request-1" in page.text
+        assert "style-src 'self'" in page.headers.get("content-security-policy")  # its style is let in
+        assert page.headers.get("allow") == ""
+    for accept in ("*/*", "application/json", "text/html;q=0", ""):
+        problem = anyone.get(path, headers={"Accept": accept} if accept else None)
+        assert (problem.status, problem.headers.get("content-type")) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "path", ["/browser/api/v1/nothing", "/browser/api", "/browserx", "/service/api/v1/nothing", "/x"]
+)
+def test_elsewhere_nothing_is_a_problem_for_everybody(door: Door, path: str) -> None:
+    answer = Caller(door, "").get(path, headers={"Accept": "text/html"})
+    assert (answer.status, answer.headers.get("content-type")) == (404, "application/problem+json")
