@@ -358,9 +358,11 @@ class CertificateAuthorityService:
         """Return what became of a request; Fault(NOT_FOUND)."""
         return self.enrolments.enrolment(tenant_id, enrolment_id)
 
-    def cancel_enrolment(self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "") -> None:
+    def cancel_enrolment(
+        self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "", reason: str = ""
+    ) -> None:
         """Withdraw a request that waits; Fault(NOT_FOUND, CONFLICT)."""
-        self.enrolments.cancel(tenant_id, enrolment_id, actor, request_id)
+        self.enrolments.cancel(tenant_id, enrolment_id, actor, request_id, reason)
 
     def withdraw_enrolments(self, uow: UnitOfWork, actor: str, request_id: str = "") -> int:
         """Withdraw all that an actor has waiting, in a unit of work that the caller has begun; return how much."""

@@ -22,9 +22,9 @@ from pycryptoutil.authority.acme.store import accounts as account_store
 from pycryptoutil.authority.acme.store import orders as store
 from pycryptoutil.authority.acme.store.rows import AccountRow, AuthorizationRow, OrderRow
 from pycryptoutil.authority.enrolment import Enrolment, EnrolmentState
-from pycryptoutil.authority.model import IssuedCertificate, IssueOrder
+from pycryptoutil.authority.model import IssuedCertificate, IssueOrder, RevocationReason
 from pycryptoutil.crypto import x509
-from pycryptoutil.storage import UnitOfWork, audit
+from pycryptoutil.storage import audit
 from pycryptoutil.storage.audit import AuditEvent
 
 _BAD_CSR: Final = frozenset(
@@ -44,6 +44,8 @@ _PASSING: Final = frozenset(
     {FaultKind.UNAVAILABLE, FaultKind.SEALED, FaultKind.STORAGE_FULL, FaultKind.BUSY, FaultKind.RATE_LIMITED}
 )
 _RETRY: Final = timedelta(minutes=5)
+_SYSTEM: Final = "system"
+_REASON: Final = RevocationReason.SUPERSEDED  # what allowed the certificate holds no more, and no key is in danger
 
 CheckCaa: TypeAlias = Callable[[OrderRow, AccountRow], None]
 
@@ -67,13 +69,18 @@ def finalize(core: Core, caller: Caller, order_id: str, payload: Mapping[str, An
     with core.room.database.unit_of_work(caller.place.tenant_id) as uow:
         if not store.change_order(uow, row.id, (OrderStatus.READY,), values):
             raise AcmeFault(Problem(ProblemType.ORDER_NOT_READY, "the order is being processed"), FaultKind.CONFLICT)
-    return row, needs_caa(core, found, now)
+    return row, needs_caa(core, row, found)
 
 
-def needs_caa(core: Core, found: Sequence[AuthorizationRow], now: datetime) -> bool:
+def needs_caa(core: Core, row: OrderRow, found: Sequence[AuthorizationRow]) -> bool:
     """Tell whether CAA was last asked about too long ago (RFC 8659 section 3, BR 3.2.2.8)."""
-    before = now - core.rules.caa_recheck
-    return any(one.type == IdentifierType.DNS and (one.validated_at or now) < before for one in found)
+    return _asked_before(row, found, core.now - core.rules.caa_recheck)
+
+
+def _asked_before(row: OrderRow, found: Sequence[AuthorizationRow], moment: datetime) -> bool:
+    if row.caa_at is not None and row.caa_at >= moment:
+        return False
+    return any(one.type == IdentifierType.DNS and (one.validated_at or moment) < moment for one in found)
 
 
 def _check_csr(caller: Caller, row: OrderRow, found: Sequence[AuthorizationRow], encoded: bytes) -> None:
@@ -226,10 +233,47 @@ def _as_problem(fault: Fault) -> AcmeFault:
     return AcmeFault(problem, fault.kind, detail=fault.detail, retry_after=fault.retry_after)
 
 
-def invalidate(uow: UnitOfWork, row: OrderRow, problem: Problem, now: datetime) -> None:
-    """End an order that is being processed."""
-    values = {"status": OrderStatus.INVALID, "error": problem.document(), "changed_at": now}
-    store.change_order(uow, row.id, (OrderStatus.PROCESSING,), values)
+def ask_caa(
+    core: Core, row: OrderRow, account: AccountRow, found: Sequence[AuthorizationRow], check_caa: CheckCaa
+) -> bool:
+    """Ask about CAA again; False if that has ended the order.
+
+    While an order waits for an approval and the last answer counts yet, a resolver that fails is asked again later.
+    """
+    try:
+        check_caa(row, account)
+    except AcmeFault as fault:
+        counts = not _asked_before(row, found, core.now - core.rules.caa_valid)
+        if row.enrolment_id and fault.problem.type is not ProblemType.CAA and counts:
+            return True
+        _take_back(core, row)
+        values = {"status": OrderStatus.INVALID, "error": fault.problem.document(), "changed_at": core.now}
+    else:
+        values = {"caa_at": core.now}
+    with core.room.database.unit_of_work(row.tenant_id) as uow:
+        store.change_order(uow, row.id, (OrderStatus.PROCESSING,), values)
+    return "caa_at" in values
+
+
+def _take_back(core: Core, row: OrderRow) -> None:
+    """Withdraw what waits for an approval; what was approved meanwhile, and nobody has been given, is revoked."""
+    if not row.enrolment_id:
+        return
+    try:
+        core.enroller.cancel_enrolment(
+            row.tenant_id, row.enrolment_id, _SYSTEM, reason="CAA does not allow it any more"
+        )
+    except Fault as fault:
+        if fault.kind is not FaultKind.CONFLICT:
+            raise
+        issued = core.enroller.enrolment(row.tenant_id, row.enrolment_id).certificate
+        if issued is None:
+            return
+        try:
+            core.enroller.revoke(row.tenant_id, issued.serial, _REASON, None, _SYSTEM, authority=issued.authority)
+        except Fault as already:
+            if already.kind is not FaultKind.CONFLICT:
+                raise
 
 
 # -- auto-renewal ------------------------------------------------------------------------------------------------------

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from pycryptoutil_protocols.acme.messages import ChallengeType
 
 from pycryptoutil.authority.enrolment import Enrolment
-from pycryptoutil.authority.model import IssueOrder
+from pycryptoutil.authority.model import IssueOrder, RevocationReason
 from pycryptoutil.authority.outreach import Network
 from pycryptoutil.storage import UnitOfWork
 
@@ -23,8 +23,22 @@ class Enroller(Protocol):
     def enrolment(self, tenant_id: str, enrolment_id: str) -> Enrolment:
         """Return what became of one that waits."""
 
-    def cancel_enrolment(self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "") -> None:
+    def cancel_enrolment(
+        self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "", reason: str = ""
+    ) -> None:
         """Withdraw one that waits; Fault(CONFLICT) if it was decided."""
+
+    def revoke(
+        self,
+        tenant_id: str,
+        serial: str,
+        reason: RevocationReason,
+        invalidity_date: datetime | None,
+        actor: str,
+        request_id: str = "",
+        authority: str = "",
+    ) -> object:
+        """Revoke a certificate; Fault(CONFLICT) if it is already."""
 
     def withdraw_enrolments(self, uow: UnitOfWork, actor: str, request_id: str = "") -> int:
         """Withdraw all that an actor has waiting, in this unit of work."""
@@ -84,7 +98,8 @@ class AcmeRules:
     auto_renewal: AutoRenewalRules | None = None
     order_lifetime: timedelta = timedelta(days=7)
     authorization_lifetime: timedelta = timedelta(days=30)
-    caa_recheck: timedelta = timedelta(hours=7)  # RFC 8659 and the BRs let a check count for 8 hours
+    caa_recheck: timedelta = timedelta(hours=7)  # of a check, so that an answer comes before it counts no more
+    caa_valid: timedelta = timedelta(hours=8)  # CA/B BR 3.2.2.8
     attempts: int = 3
     retry_after: timedelta = timedelta(seconds=5)  # doubled with each attempt
     validators: int = 8

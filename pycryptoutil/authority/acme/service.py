@@ -11,7 +11,7 @@ from typing import Any, Final
 from pycryptoutil_protocols.acme import jws
 from pycryptoutil_protocols.acme.jws import Signed
 from pycryptoutil_protocols.acme.messages import AuthorizationStatus, ChallengeStatus, ChallengeType, OrderStatus
-from pycryptoutil_protocols.acme.problems import AcmeFault, malformed
+from pycryptoutil_protocols.acme.problems import malformed
 
 from pycryptoutil.authority import store as tables
 from pycryptoutil.authority.acme import accounts, certificates, issuing, orders, predecessors, views
@@ -128,7 +128,10 @@ class AcmeService:
         """Show an order, after asking about an approval that it waits for; and in how many seconds to ask again."""
         row, found = orders.own_order(self.core, caller, order_id)
         if row.status == OrderStatus.PROCESSING and row.enrolment_id:
-            self._finish(row, caller.request_id)
+            if issuing.needs_caa(self.core, row, found):
+                self._jobs.submit(partial(self._finish, row, caller.request_id))
+            else:
+                issuing.finish(self.core, row.tenant_id, row.id, caller.request_id, waits=False)
             row, found = orders.own_order(self.core, caller, order_id)
         waits = _APPROVAL_POLL if row.enrolment_id else _POLL
         return views.order(caller.place, row, found, self.core.now), waits if row.status == "processing" else 0
@@ -162,19 +165,12 @@ class AcmeService:
 
     def _finish(self, row: OrderRow, request_id: str = "") -> None:
         """Bring an order on whose client does not wait for it; CAA is asked about again where that was long ago."""
-        tenant_id, core = row.tenant_id, self.core
-        if not row.enrolment_id:
-            with core.room.database.read(tenant_id) as reader:
-                found = store.authorizations_of_order(reader, row.id)
-                account = account_store.by_id(reader, row.account_id)
-            if account is not None and issuing.needs_caa(core, found, core.now):
-                try:
-                    self._validator.check_caa(row, account)
-                except AcmeFault as fault:
-                    with core.room.database.unit_of_work(tenant_id) as uow:
-                        issuing.invalidate(uow, row, fault.problem, core.now)
-                    return
-        issuing.finish(core, tenant_id, row.id, request_id, waits=False)
+        with self.core.room.database.read(row.tenant_id) as reader:
+            found = store.authorizations_of_order(reader, row.id)
+            account = account_store.by_id(reader, row.account_id)
+        due = issuing.needs_caa(self.core, row, found)
+        if account is None or not due or issuing.ask_caa(self.core, row, account, found, self._validator.check_caa):
+            issuing.finish(self.core, row.tenant_id, row.id, request_id, waits=False)
 
     # -- authorizations ------------------------------------------------------------------------------------------------
 

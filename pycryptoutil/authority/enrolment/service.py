@@ -331,11 +331,11 @@ class Enrolments:
             store.add_decision(uow, given)
         return True
 
-    def cancel(self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "") -> None:
+    def cancel(self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "", reason: str = "") -> None:
         """Withdraw a request that waits; Fault(NOT_FOUND), CONFLICT if it was decided."""
         with self._room.database.unit_of_work(tenant_id) as uow:
             row = _find(uow, enrolment_id)
-            if not self._end(uow, row, ApprovalState.CANCELLED, actor, request_id, "withdrawn by who asked"):
+            if not self._end(uow, row, ApprovalState.CANCELLED, actor, request_id, reason or "withdrawn by who asked"):
                 raise _over(row)
 
     def withdraw(self, uow: UnitOfWork, actor: str, request_id: str = "") -> int:

@@ -92,8 +92,11 @@ class Office:
         pending = Enrolment(enrolment_id, tenant_id, EnrolmentState.PENDING, retry_after=60, needed=1)
         return self.answers.get(enrolment_id, pending)
 
-    def cancel_enrolment(self, tenant_id: str, enrolment_id: str, actor: str, request_id: str = "") -> None:
-        self.answers[enrolment_id] = Enrolment(enrolment_id, tenant_id, EnrolmentState.REJECTED, reason="withdrawn")
+    def cancel_enrolment(self, *_: str, **_more: str) -> None:
+        raise NotImplementedError
+
+    def revoke(self, *_: Any, **_more: Any) -> None:
+        raise NotImplementedError
 
     def withdraw_enrolments(self, _uow: UnitOfWork, _actor: str, _request_id: str = "") -> int:
         raise NotImplementedError

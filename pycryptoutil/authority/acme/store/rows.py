@@ -51,6 +51,7 @@ class OrderRow:
     renewals: int
     created_at: datetime
     changed_at: datetime
+    caa_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ orders = Table(
     Column("renewals", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
+    Column("caa_at", Instant),  # when CAA was asked about again; empty: not since the names were validated
     PrimaryKeyConstraint("id", name="acme_orders_pk"),
     Index("acme_orders_by_account", "tenant_id", "account_id", "created_at", "id"),
     Index("acme_orders_by_serial", "tenant_id", "serial"),
