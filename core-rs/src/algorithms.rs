@@ -250,6 +250,17 @@ impl SignatureAlgorithm {
         }
     }
 
+    /// Take what somebody else hashed; an error if the scheme has no hash, or one of another length. The FIPS module
+    /// does not approve of signing it.
+    pub fn digest(self, octets: &[u8]) -> Result<digest::Digest> {
+        let hash = self.prehash().ok_or_else(no_digests)?;
+        if cfg!(feature = "fips") {
+            return Err(CoreError::bad_algorithm("the FIPS module signs and verifies no digests"));
+        }
+        digest::Digest::import_less_safe(octets, hash.digest())
+            .map_err(|_| CoreError::invalid("the digest has another length than the scheme's hash"))
+    }
+
     /// How aws-lc names the verification of this by such a key.
     pub fn verification(self, key: KeyAlgorithm) -> Result<&'static dyn signature::VerificationAlgorithm> {
         Ok(match (self, key) {
@@ -315,6 +326,10 @@ pub fn rsa_size(bits: usize) -> Result<rsa::KeySize> {
         4096 => Ok(rsa::KeySize::Rsa4096),
         _ => Err(CoreError::bad_algorithm("RSA keys are generated with 2048, 3072 or 4096 bits")),
     }
+}
+
+pub(crate) fn no_digests() -> CoreError {
+    CoreError::bad_algorithm("the signature scheme takes no digests, only what is to be signed")
 }
 
 fn mismatch() -> CoreError {

@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKe
 use zeroize::Zeroizing;
 
 use crate::agreement::{self, Agreement};
-use crate::algorithms::{Curve, Hash, KeyAlgorithm, MlDsa, SignatureAlgorithm, oid, rsa_size};
+use crate::algorithms::{Curve, Hash, KeyAlgorithm, MlDsa, SignatureAlgorithm, no_digests, oid, rsa_size};
 use crate::der::{self, INTEGER, OCTET_STRING, Reader, SEQUENCE};
 use crate::error::{CoreError, Result};
 use crate::ml_kem;
@@ -165,9 +165,7 @@ impl PrivateKey {
                 Ok(signature)
             }
             Pair::Ec(pair) => Ok(pair.sign_digest(digest)?.as_ref().to_vec()),
-            Pair::Ed25519(_) | Pair::MlDsa(_) | Pair::X25519(_) | Pair::MlKem(_) => {
-                Err(CoreError::bad_algorithm("this scheme signs no digests"))
-            }
+            Pair::Ed25519(_) | Pair::MlDsa(_) | Pair::X25519(_) | Pair::MlKem(_) => Err(no_digests()),
         }
     }
 
@@ -274,6 +272,17 @@ impl PublicKey {
     pub fn verify(&self, algorithm: SignatureAlgorithm, data: &[u8], signature: &[u8]) -> Result<()> {
         ParsedPublicKey::new(algorithm.verification(self.algorithm)?, &self.spki)?
             .verify_sig(data, signature)
+            .map_err(|_| CoreError::bad_signature("the signature does not verify"))
+    }
+
+    /// The same for data of which only the digest is known.
+    pub fn verify_digest(&self, algorithm: SignatureAlgorithm, digest: &Digest, signature: &[u8]) -> Result<()> {
+        let verification = algorithm.verification(self.algorithm)?;
+        if algorithm.prehash().is_none() {
+            return Err(no_digests());
+        }
+        ParsedPublicKey::new(verification, &self.spki)?
+            .verify_digest_sig(digest, signature)
             .map_err(|_| CoreError::bad_signature("the signature does not verify"))
     }
 }

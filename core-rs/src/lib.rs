@@ -15,6 +15,7 @@ pub mod ml_kem;
 pub mod ocsp;
 pub mod rsa_encryption;
 pub mod shamir;
+pub mod siv;
 
 #[cfg(feature = "python")]
 mod py;

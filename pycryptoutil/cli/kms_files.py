@@ -176,13 +176,22 @@ def rewrap(
 @_output
 @click.option("--detached", is_flag=True, help="A JWS without its payload.")
 @click.option("--raw", is_flag=True, help="The signature alone, as octets; DER for ECDSA.")
+@click.option("--prehashed", is_flag=True, help="The input is the digest, as octets; for RSA and ECDSA. Implies --raw.")
 @administrator_options
 def sign(
-    administrator: Administrator, name: str, source: IO[bytes], target: Path | None, detached: bool, raw: bool
+    administrator: Administrator,
+    name: str,
+    source: IO[bytes],
+    target: Path | None,
+    detached: bool,
+    raw: bool,
+    prehashed: bool,
 ) -> None:
-    """Sign standard input: a compact JWS, unless --raw."""
+    """Sign standard input: a compact JWS, unless --raw or --prehashed."""
     client = administrator.client(SERVICE)
-    options = {"detached": "true" if detached else None, "format": "raw" if raw else None}
+    raw = raw or prehashed
+    flags = {"detached": detached, "prehashed": prehashed}
+    options = {"format": "raw" if raw else None} | {flag: "true" for flag, given in flags.items() if given}
     answer = _send(client, key_path(name, "sign"), _read(source), OCTETS, **options)
     with written(target) as stream:
         stream.write(answer if raw else answer + b"\n")
@@ -194,6 +203,7 @@ def sign(
 @_output
 @click.option("--payload", type=click.File("rb"), help="What was signed, of a detached JWS or a raw signature.")
 @click.option("--raw", is_flag=True, help="The signature is octets, as sign --raw gives them.")
+@click.option("--prehashed", is_flag=True, help="The payload is the digest, as octets. Implies --raw.")
 @click.option("--version", type=int, help="Of a raw signature, if not the active one.")
 @administrator_options
 def verify(
@@ -203,13 +213,16 @@ def verify(
     target: Path | None,
     payload: IO[bytes] | None,
     raw: bool,
+    prehashed: bool,
     version: int | None,
 ) -> None:
     """Verify a signature on standard input and write what was signed; a bad one is an error."""
     from pycryptoutil.crypto.jose import base64url_decode, base64url_encode
 
     given = _read(source)
-    body: dict[str, Any] = {"signature": base64url_encode(given) if raw else given.decode("ascii", "replace").strip()}
+    octets = raw or prehashed
+    text = base64url_encode(given) if octets else given.decode("ascii", "replace").strip()
+    body: dict[str, Any] = {"signature": text} | ({"prehashed": True} if prehashed else {})
     if payload is not None:
         body["payload"] = base64url_encode(_read(payload))
     if version is not None:

@@ -30,6 +30,7 @@ __all__ = [
     "HMAC_BYTES",
     "JWS_NAMES",
     "KEY_BYTES",
+    "SIV_BYTES",
     "ContentEncryption",
     "JweAlgorithm",
     "JweDecrypter",
@@ -134,6 +135,9 @@ KEY_BYTES: Final[dict[str, int]] = {
     "A256CBC-HS512": 64,
 }
 """Octets of a symmetric key by the name of its algorithm."""
+
+SIV_BYTES: Final[dict[str, int]] = {"A128SIV": 32, "A192SIV": 48, "A256SIV": 64}
+"""Octets of a key for AES-SIV (RFC 5297), by our own names: JOSE has none, and so no JWE is made with them."""
 
 _RSA_SIGNS: Final = (_S.PS256, _S.PS384, _S.PS512, _S.RS256, _S.RS384, _S.RS512)
 _SIGNS: Final[dict[str, tuple[JwsAlgorithm, ...]]] = {

@@ -54,8 +54,10 @@ __all__ = [
     "rsa_encrypt",
     "shamir_combine",
     "shamir_split",
+    "sign_digest",
     "sign_loop",
     "verify",
+    "verify_digest",
 ]
 
 
@@ -140,6 +142,11 @@ def require_equal(left: bytes, right: bytes) -> None:
         raise Fault(FaultKind.BAD_SIGNATURE, "values differ")
 
 
+def sign_digest(key: PrivateKey, signature_algorithm: str, digest: bytes) -> bytes:
+    """Sign what the caller hashed, with the hash of an RSA or ECDSA scheme; Fault(BAD_ALGORITHM, INVALID)."""
+    return key.sign_digest(policy.check_signature(key.algorithm, signature_algorithm), digest)
+
+
 def sign_loop(key: PrivateKey, signature_algorithm: str, count: int) -> float:
     """Return the seconds that ``count`` bare signatures take, one after the other: what signing is measured against."""
     return _core.bench_sign_loop(key, signature_algorithm, bytes(64), count)
@@ -153,3 +160,9 @@ def verify(spki: bytes, signature_algorithm: str, data: bytes, signature: bytes)
         algorithms.verify(spki, policy.signature_identifier(chosen), data, signature)
         return
     PublicKey.from_spki(spki).verify(chosen, data, signature)
+
+
+def verify_digest(spki: bytes, signature_algorithm: str, digest: bytes, signature: bytes) -> None:
+    """Do the same as :func:`verify` for what the caller hashed; Fault(INVALID) for a digest of another length."""
+    chosen = policy.check_verification(algorithms.key_info(spki).algorithm, signature_algorithm)
+    PublicKey.from_spki(spki).verify_digest(chosen, digest, signature)

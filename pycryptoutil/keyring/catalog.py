@@ -32,7 +32,7 @@ class Spec:
     """A name of the catalogue, resolved."""
 
     name: str
-    alg: str  # of JOSE, or HKDF-SHA256, ECDH, ML-KEM-768 …
+    alg: str  # of JOSE, or A256SIV, HKDF-SHA256, ECDH, ML-KEM-768 …
     key: str  # the core's algorithm, or "oct"
     octets: int  # of a symmetric key
     purposes: frozenset[Purpose]
@@ -77,8 +77,9 @@ def _kinds(alg: str, purpose: Purpose) -> tuple[tuple[str, ...], int, frozenset[
     if alg in policy.KEY_BYTES:
         own = frozenset({Purpose.ENCRYPT}) if alg in policy.ENC_NAMES else _BOTH
         return ("oct",), policy.KEY_BYTES[alg], own
-    if alg in _HKDFS:
-        return ("oct",), _HKDFS[alg], frozenset({Purpose.DERIVE})
+    if alg in policy.SIV_BYTES or alg in _HKDFS:
+        own = frozenset({Purpose.DERIVE if alg in _HKDFS else Purpose.ENCRYPT})
+        return ("oct",), (policy.SIV_BYTES | _HKDFS)[alg], own
     raise Fault(
         FaultKind.BAD_ALGORITHM, f"keyring: {alg[:40]!r}", "the algorithm is not supported", pointer="algorithm"
     )
@@ -102,7 +103,7 @@ def resolve(name: str, purpose: Purpose) -> Spec:
 
 def names(purpose: Purpose) -> list[str]:
     """Return every name for a purpose, for help texts and OpenAPI."""
-    algs = [*_SIGNERS, *_RECEIVERS, *policy.HMAC_BYTES, *policy.KEY_BYTES, *_HKDFS, "ECDH"]
+    algs = [*_SIGNERS, *_RECEIVERS, *policy.HMAC_BYTES, *policy.KEY_BYTES, *policy.SIV_BYTES, *_HKDFS, "ECDH"]
     found = []
     for alg in dict.fromkeys(algs):
         try:

@@ -6,6 +6,7 @@ use super::base64url;
 use crate::aead;
 use crate::error::{CoreError, Result};
 use crate::kdf;
+use crate::siv;
 
 /// No algorithm here takes more; HMAC would hash longer keys down.
 pub const MAX_SECRET: usize = 1024;
@@ -67,6 +68,15 @@ impl SecretKey {
             return Err(short());
         }
         aead::decrypt(name, &self.0, nonce, body, aad)
+    }
+
+    /// AES-SIV by the key's length (RFC 5297): synthetic IV ‖ ciphertext, the same every time.
+    pub fn siv_encrypt(&self, plaintext: &[u8], components: &[&[u8]]) -> Result<Vec<u8>> {
+        siv::encrypt(&self.0, components, plaintext)
+    }
+
+    pub fn siv_decrypt(&self, sealed: &[u8], components: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>> {
+        siv::decrypt(&self.0, components, sealed)
     }
 
     /// AES key wrap (RFC 3394) of octets under this key.

@@ -57,6 +57,22 @@ impl PrivateKey {
         Ok(PyBytes::new(py, &signature))
     }
 
+    fn sign_digest<'py>(
+        &self,
+        py: Python<'py>,
+        signature_algorithm: &str,
+        digest: &[u8],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let algorithm = SignatureAlgorithm::parse(signature_algorithm)?;
+        let digest = algorithm.digest(digest)?;
+        let signature = if self.0.is_slow() {
+            py.detach(|| self.0.sign_digest(algorithm, &digest))
+        } else {
+            self.0.sign_digest(algorithm, &digest)
+        }?;
+        Ok(PyBytes::new(py, &signature))
+    }
+
     fn ecdh<'py>(&self, py: Python<'py>, peer_spki: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.0.ecdh(peer_spki)?))
     }
@@ -116,6 +132,12 @@ impl PublicKey {
         } else {
             self.0.verify(algorithm, data, signature)?;
         }
+        Ok(())
+    }
+
+    fn verify_digest(&self, signature_algorithm: &str, digest: &[u8], signature: &[u8]) -> PyResult<()> {
+        let algorithm = SignatureAlgorithm::parse(signature_algorithm)?;
+        self.0.verify_digest(algorithm, &algorithm.digest(digest)?, signature)?;
         Ok(())
     }
 

@@ -3,11 +3,28 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-use super::symmetric::SymmetricKey;
+use super::symmetric::{LARGE, SymmetricKey};
 use crate::jose::secret;
 use crate::kdf;
+
+/// Additional data of AES-SIV: one component, or several.
+#[derive(FromPyObject)]
+enum Components {
+    One(PyBackedBytes),
+    Several(Vec<PyBackedBytes>),
+}
+
+impl Components {
+    fn slices(&self) -> Vec<&[u8]> {
+        match self {
+            Self::One(data) => vec![data],
+            Self::Several(parts) => parts.iter().map(|part| &**part).collect(),
+        }
+    }
+}
 
 /// 1 to 1024 octets held in Rust.
 #[pyclass(frozen, module = "pycryptoutil._core")]
@@ -53,6 +70,28 @@ impl SecretKey {
 
     fn decrypt<'py>(&self, py: Python<'py>, sealed: &[u8], aad: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.0.decrypt(sealed, aad)?))
+    }
+
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 extracts is owned
+    fn siv_encrypt<'py>(&self, py: Python<'py>, plaintext: &[u8], aad: Components) -> PyResult<Bound<'py, PyBytes>> {
+        let components = aad.slices();
+        let sealed = if plaintext.len() > LARGE {
+            py.detach(|| self.0.siv_encrypt(plaintext, &components))
+        } else {
+            self.0.siv_encrypt(plaintext, &components)
+        }?;
+        Ok(PyBytes::new(py, &sealed))
+    }
+
+    #[allow(clippy::needless_pass_by_value)]
+    fn siv_decrypt<'py>(&self, py: Python<'py>, sealed: &[u8], aad: Components) -> PyResult<Bound<'py, PyBytes>> {
+        let components = aad.slices();
+        let plaintext = if sealed.len() > LARGE {
+            py.detach(|| self.0.siv_decrypt(sealed, &components))
+        } else {
+            self.0.siv_decrypt(sealed, &components)
+        }?;
+        Ok(PyBytes::new(py, &plaintext))
     }
 
     fn wrap<'py>(&self, py: Python<'py>, secret: &[u8]) -> PyResult<Bound<'py, PyBytes>> {

@@ -7,7 +7,7 @@ use pyo3::types::PyBytes;
 use crate::{aead, kdf, shamir};
 
 /// Payloads over this are worth letting other threads run.
-const LARGE: usize = 1 << 18;
+pub const LARGE: usize = 1 << 18;
 
 /// 32 octets held in Rust.
 #[pyclass(frozen, module = "pycryptoutil._core")]

@@ -20,6 +20,7 @@ class RawQuery(JsonModel):
     enc: Enc | None = None
     format: Literal["jwe", "jws", "raw"] | None = None
     detached: bool | None = None
+    prehashed: bool | None = None
     version: Version | None = None
 
 

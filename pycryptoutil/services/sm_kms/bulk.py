@@ -42,8 +42,9 @@ def encrypt(chosen: Chosen, items: Sequence[models.EncryptItem]) -> list[BaseMod
 def sign(chosen: Chosen, items: Sequence[models.SignItem]) -> list[BaseModel | Fault]:
     """Sign a batch to JWS under one header."""
     first = items[0]
-    kind = ("jws", first.detached, first.typ, first.version)
-    if len(items) == 1 or any((one.format, one.detached, one.typ, one.version) != kind for one in items):
+    kind = ("jws", False, first.detached, first.typ, first.version)
+    kinds = {(one.format, one.prehashed, one.detached, one.typ, one.version) for one in items}
+    if len(items) == 1 or kinds != {kind}:
         return chosen.each(items, signing.sign)
     key = chosen.get(Operation.SIGN, first.version)
     header = {"typ": first.typ} if first.typ else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -109,6 +110,13 @@ def test_signatures_macs_and_data_keys(running: Suite, tmp_path: Path) -> None:
         payload.write_bytes(b"other")
         kms(running, "verify", "signing", *given, stdin=signature, code=exits.FAILED)
         payload.write_bytes(b"hello")
+    payload.write_bytes(hashlib.sha384(b"hello").digest())
+    signature = kms(running, "sign", "signing", "--prehashed", stdin=payload.read_bytes())
+    assert (
+        kms(running, "verify", "signing", "--prehashed", "--payload", payload, stdin=signature) == payload.read_bytes()
+    )
+    payload.write_bytes(b"hello")
+    assert kms(running, "verify", "signing", "--raw", "--payload", payload, stdin=signature) == b"hello"
     kms(running, "create", "macs", "--purpose", "mac")
     mac = kms(running, "mac", "macs", stdin=b"hello").decode().strip()
     kms(running, "mac", "macs", "--verify", mac, stdin=b"hello")

@@ -281,6 +281,8 @@ def test_what_a_ring_cannot_be(door: Door) -> None:
     assert status(algorithm="ES256/RSA-2048") == 422
     assert status(algorithm="ES256", use="enc") == 422
     assert status(algorithm="HKDF-SHA256") == 422
+    assert status(algorithm="A256SIV", use="enc") == 422
+    assert status(algorithm="A256SIV/oct", use="enc") == 422
     assert status(name="a/b") == 422
     assert status(name="0" * 32) == 422
     assert status(max_materials=1) == 422

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
+from pycryptoutil.crypto.jose import SIV_BYTES
 from pycryptoutil.http.conditional import check_if_match, etag
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
@@ -39,9 +40,7 @@ def _refused(said: str, pointer: str) -> Fault:
 def _check(state: State, period: int, materials: int) -> None:
     ahead = state.settings.publish_ahead_seconds
     if 0 < period < ahead:
-        raise _refused(
-            f"rotation_period is 0 or at least {ahead}: keys are published so long ahead", "#/rotation_period"
-        )
+        raise _refused(f"rotation_period is 0 or at least {ahead}: keys are published ahead", "#/rotation_period")
     if materials == 1:
         raise _refused("max_materials is 0 or at least 2: the next key is there before its use", "#/max_materials")
 
@@ -55,6 +54,8 @@ def make(context: Context, request: Request, body: models.RingBody) -> ElasticKe
     """Make a ring as asked; Fault(INVALID, BAD_ALGORITHM, CONFLICT)."""
     state: State = context.state
     _check(state, body.rotation_period, body.max_materials)
+    if body.algorithm.partition("/")[0] in SIV_BYTES:
+        raise _refused("JOSE has no AES-SIV", "#/algorithm")
     policy = KeyPolicy(
         rotation_period=body.rotation_period, max_versions=body.max_materials, read_revoked=body.read_revoked
     )

@@ -28,8 +28,15 @@ def _aad(text: str | None, pointer: str = "aad") -> bytes | None:
     return None if text is None else octets(text, pointer)
 
 
+def _check_jwe(key: UsableKey) -> None:
+    if key.alg in policy.SIV_BYTES:
+        text = "keys for AES-SIV make and open no JWE: their ciphertexts have the raw form alone"
+        raise Fault(FaultKind.BAD_ALGORITHM, text, text)
+
+
 def receiver(key: UsableKey) -> JwkSecret | JwkPublic:
-    """Return what is encrypted to."""
+    """Return what is encrypted to; Fault(BAD_ALGORITHM) if no JWE is."""
+    _check_jwe(key)
     return key.jwk if isinstance(key.jwk, JwkSecret) else key.jwk.public
 
 
@@ -73,16 +80,27 @@ def _opened(chosen: Chosen, operation: Operation, token: str, aad: bytes | None)
         raise Fault(FaultKind.MALFORMED, "neither JWE nor raw", "the ciphertext is neither a JWE nor the raw form")
     head = raw[:_RAW_HEAD]
     key = chosen.get(operation, int.from_bytes(head[1:]))
-    return _raw_key(key).handle.decrypt(raw[_RAW_HEAD:], head + (aad or b"")), key
+    handle, bound = _raw_key(key).handle, head + (aad or b"")
+    body = raw[_RAW_HEAD:]
+    return handle.siv_decrypt(body, bound) if key.alg in policy.SIV_BYTES else handle.decrypt(body, bound), key
+
+
+def _raw(key: UsableKey, plaintext: bytes, aad: bytes | None) -> str:
+    """Encrypt to the raw form, whose head is bound with the additional data."""
+    handle, head = _raw_key(key).handle, RAW + key.version.version.to_bytes(4)
+    bound = head + (aad or b"")
+    siv = key.alg in policy.SIV_BYTES
+    return b64e(head + (handle.siv_encrypt(plaintext, bound) if siv else handle.encrypt(plaintext, bound)))
 
 
 def _decrypter(chosen: Chosen, key: UsableKey) -> jose.JweDecrypter:
+    _check_jwe(key)
     return chosen.once(("open", key.version.version), lambda: jose.JweDecrypter(key.jwk))
 
 
 def _raw_key(key: UsableKey) -> JwkSecret:
-    if not isinstance(key.jwk, JwkSecret) or key.alg not in _GCM:
-        text = "the raw form is of keys for AES-GCM only"
+    if not isinstance(key.jwk, JwkSecret) or (key.alg not in _GCM and key.alg not in policy.SIV_BYTES):
+        text = "the raw form is of keys for AES-GCM and AES-SIV only"
         raise Fault(FaultKind.BAD_ALGORITHM, text, text, pointer="#/format")
     return key.jwk
 
@@ -91,11 +109,7 @@ def encrypt(chosen: Chosen, item: models.EncryptItem) -> models.Ciphertext:
     """Encrypt one plaintext."""
     key = chosen.get(Operation.ENCRYPT, item.version)
     plaintext, aad = octets(item.plaintext, "plaintext"), _aad(item.aad)
-    if item.format == "raw":
-        head = RAW + key.version.version.to_bytes(4)
-        text = b64e(head + _raw_key(key).handle.encrypt(plaintext, head + (aad or b"")))
-    else:
-        text = _sealed(chosen, key, plaintext, aad, item.enc)
+    text = _raw(key, plaintext, aad) if item.format == "raw" else _sealed(chosen, key, plaintext, aad, item.enc)
     chosen.used(key, Operation.ENCRYPT)
     return models.Ciphertext(ciphertext=text, version=key.version.version, kid=key.version.kid)
 
@@ -172,8 +186,7 @@ def rewrap(chosen: Chosen, item: models.RewrapItem) -> models.Rewrapped:
 def _again(chosen: Chosen, key: UsableKey, old: str, plaintext: bytes, aad: bytes | None) -> str:
     """Encrypt in the form that it had, with the same content encryption where that can be chosen."""
     if old[:1] != "{" and "." not in old:
-        head = RAW + key.version.version.to_bytes(4)
-        return b64e(head + _raw_key(key).handle.encrypt(plaintext, head + (aad or b"")))
+        return _raw(key, plaintext, aad)
     protected = string(json.loads(old), "protected", "") if old[:1] == "{" else old.partition(".")[0]
     enc = loads(b64d(protected), "the JWE's header").get("enc")
     return _sealed(chosen, key, plaintext, aad, None if key.alg in policy.ENC_NAMES else enc)

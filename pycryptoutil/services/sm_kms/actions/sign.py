@@ -46,11 +46,55 @@ def _scheme(key: UsableKey) -> str:
     return _RAW[key.jwk.algorithm if key.alg == "EdDSA" else key.alg]
 
 
+def _prehashed(key: UsableKey, digest: bytes) -> str:
+    """Return the scheme that signs a digest; Fault(BAD_ALGORITHM, INVALID)."""
+    if key.alg[:2] not in ("RS", "PS", "ES"):
+        text = f"{key.alg} signs no digest, only what is to be signed"
+        raise Fault(FaultKind.BAD_ALGORITHM, text, text, pointer="#/prehashed")
+    scheme = _scheme(key)
+    size = int(scheme[-3:]) // 8
+    if len(digest) != size:
+        text = f"a digest for {key.alg} has {size} octets"
+        raise Fault(FaultKind.INVALID, f"{text}, not {len(digest)}", text, pointer="#/payload")
+    return scheme
+
+
+def _no_jws() -> Fault:
+    text = "a JWS is not of a digest: prehashed goes with raw signatures"
+    return Fault(FaultKind.INVALID, text, text, pointer="#/prehashed")
+
+
+def _raw(key: UsableKey, payload: bytes, prehashed: bool) -> bytes:
+    """Return the signature alone."""
+    if prehashed:
+        scheme, handle = _prehashed(key, payload), _private(key).handle
+        if isinstance(handle, Ed448Key):
+            raise Fault(FaultKind.INTERNAL, "Ed448 signs no digest")
+        return keys.sign_digest(handle, scheme, payload)
+    if isinstance(key.jwk, JwkSecret):
+        return key.jwk.handle.hmac(_HASHES[key.alg], payload)
+    handle = _private(key).handle
+    return handle.sign(payload) if isinstance(handle, Ed448Key) else handle.sign(_scheme(key), payload)
+
+
+def _check_raw(key: UsableKey, payload: bytes, signature: bytes, prehashed: bool) -> None:
+    """Raise Fault(BAD_SIGNATURE) unless the signature is over the payload, or over the digest that it is."""
+    if prehashed:
+        scheme = _prehashed(key, payload)
+        keys.verify_digest(_private(key).public.spki, scheme, payload, signature)
+    elif isinstance(key.jwk, JwkSecret):
+        keys.require_equal(key.jwk.handle.hmac(_HASHES[key.alg], payload), signature)
+    else:
+        keys.verify(key.jwk.public.spki, _scheme(key), payload, signature)
+
+
 def sign(chosen: Chosen, item: models.SignItem) -> models.Signature:
     """Sign one payload."""
     key = chosen.get(Operation.SIGN, item.version)
     payload = octets(item.payload, "payload")
     if item.format == "jws":
+        if item.prehashed:
+            raise _no_jws()
         header = {"typ": item.typ} if item.typ else None
         jwk = key.jwk
         signer = chosen.once(
@@ -58,11 +102,8 @@ def sign(chosen: Chosen, item: models.SignItem) -> models.Signature:
             lambda: jose.JwsSigner(jwk, header=header),  # type: ignore[arg-type]  # the ring keeps no public keys
         )
         text = signer.sign(payload, detached=item.detached)
-    elif isinstance(key.jwk, JwkSecret):
-        text = b64e(key.jwk.handle.hmac(_HASHES[key.alg], payload))
     else:
-        handle = _private(key).handle
-        text = b64e(handle.sign(payload) if isinstance(handle, Ed448Key) else handle.sign(_scheme(key), payload))
+        text = b64e(_raw(key, payload, item.prehashed))
     chosen.used(key, Operation.SIGN)
     return models.Signature(signature=text, version=key.version.version, kid=key.version.kid)
 
@@ -71,6 +112,8 @@ def verify(chosen: Chosen, item: models.VerifyItem) -> models.Verified:
     """Verify one signature with the version that it names, and no other key: what its header embeds is ignored."""
     given = None if item.payload is None else octets(item.payload, "payload")
     if "." in item.signature:
+        if item.prehashed:
+            raise _no_jws()
         protected, _, rest = item.signature.partition(".")
         kid = string(loads(b64d(protected[:_MAX_HEADER]), "the JWS's header"), "kid", "")
         if not kid and item.version is None:
@@ -89,10 +132,7 @@ def verify(chosen: Chosen, item: models.VerifyItem) -> models.Verified:
             text = "a raw signature comes with its payload"
             raise Fault(FaultKind.INVALID, text, text, pointer="#/payload")
         payload, signature = given, octets(item.signature, "signature")
-        if isinstance(key.jwk, JwkSecret):
-            keys.require_equal(key.jwk.handle.hmac(_HASHES[key.alg], payload), signature)
-        else:
-            keys.verify(key.jwk.public.spki, _scheme(key), payload, signature)
+        _check_raw(key, payload, signature, item.prehashed)
     chosen.used(key, Operation.VERIFY)
     return models.Verified(payload=b64e(payload), version=key.version.version, kid=key.version.kid)
 

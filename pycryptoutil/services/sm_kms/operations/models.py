@@ -16,7 +16,11 @@ Sealed = Literal["jwe", "raw"]
 
 
 class EncryptItem(JsonModel):
-    """``raw``: 01, the version in four octets, nonce, ciphertext and tag; of keys for AES-GCM only."""
+    """``raw``: 01, the version in four octets, nonce, ciphertext and tag; of keys for AES-GCM only.
+
+    Keys for AES-SIV give the raw form alone, with the synthetic IV in place of nonce and tag: under one version, equal
+    plaintexts with equal additional data give equal ciphertexts, so whoever sees two knows whether they are the same.
+    """
 
     plaintext: Base64Url
     aad: Aad = None
@@ -48,11 +52,17 @@ class Plaintext(JsonModel):
     kid: str
 
 
+Prehashed = Annotated[
+    bool, Field(description="the payload is the digest, by the algorithm's hash; RSA and ECDSA, raw signatures")
+]
+
+
 class SignItem(JsonModel):
     """``raw``: the signature alone, DER for ECDSA; of a JWS the payload may be left out."""
 
     payload: Base64Url
     format: Literal["jws", "raw"] = "jws"
+    prehashed: Prehashed = False
     detached: bool = False
     typ: Annotated[str | None, Field(max_length=100)] = None
     version: Version | None = None
@@ -71,6 +81,7 @@ class VerifyItem(JsonModel):
 
     signature: Token
     payload: Base64Url | None = None
+    prehashed: Prehashed = False
     version: Version | None = None
 
 
