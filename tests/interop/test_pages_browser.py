@@ -135,3 +135,27 @@ def test_a_key_is_made_rotated_and_a_version_revoked(browser: NodePeer, ca: Ca) 
     browser.ask("click", selector="tbody tr:last-child button.danger")
     assert "The version is revoked" in browser.ask("text", selector="[role=status]")
     assert "lost" in browser.ask("text", selector="table")
+
+
+def test_a_ring_is_made_rotated_without_waiting_and_a_key_revoked(browser: NodePeer, ca: Ca) -> None:
+    base = log_in(browser, ca, "jose-ja", javascript=False)
+    assert browser.ask("url") == f"{base}/rings"
+    browser.ask("goto", url=f"{base}/rings/new")
+    browser.ask("fill", selector="#f-name", value="pages-ring")
+    browser.ask("select", selector="#f-algorithm", value="ES384")
+    browser.ask("click", selector="main .form button[type=submit]")
+    assert "The ring is made" in browser.ask("text", selector="[role=status]")
+    browser.ask("click", selector="form.gap button")
+    assert "The next key is active" in browser.ask("text", selector="[role=status]")
+    browser.ask("click", selector="form.gap button")
+    assert "relying parties may not have it yet" in browser.ask("text", selector="[role=alert]")
+    browser.ask("click", selector="#f-force")
+    browser.ask("click", selector="form.gap button")
+    assert "The next key is active" in browser.ask("text", selector="[role=status]")
+    browser.ask("click", selector="tbody tr:last-child details.act summary")
+    browser.ask("fill", selector="#reason-1", value="lost")
+    browser.ask("click", selector="tbody tr:last-child button.danger")
+    assert "The version is revoked" in browser.ask("text", selector="[role=status]")
+    browser.ask("click", selector=".facts a[href$='/jwks.json']")
+    assert browser.ask("text").count('"kid"') == 3  # of four, one is revoked
+    assert browser.ask("refused") == []

@@ -93,6 +93,8 @@ def test_use_is_drawn_by_version(console: Console) -> None:
         sent = console.door.admin.post("/jws/sign", {"key": "tokens", "payload": "aGk"})
         assert sent.status == 200, sent.text
     assert "Use by version from v1 to v2. In all: Protected 3, Read 0." in console.get(page).text
+    assert console.send(f"{page}/rotate").status == 303
+    assert "About 3 objects hang on older versions: none of them is accepted" in console.get(page).text
 
 
 def test_secrets_are_not_published(console: Console) -> None:
