@@ -105,12 +105,16 @@ def test_secrets_are_not_published(console: Console) -> None:
 
 def test_a_wrong_ring_shows_the_form_again(console: Console) -> None:
     make(console)
+    offered = re.findall(r'<option value="([^"]+)"', console.get("/rings/new").text)
+    assert {"ES256", "ML-DSA-65", "A256GCM", "ECDH-ES+A256KW/X25519"} <= set(offered)
+    assert not [name for name in offered if "SIV" in name]  # sm-kms has them
     cases: tuple[tuple[dict[str, str], str], ...] = (
         ({"name": ""}, "Fill this in."),
         ({"use": "dance"}, "f-use"),
         ({"name": "tokens"}, "complaints"),
         ({"name": "a/b?c"}, "complaints"),
         ({"algorithm": "A256GCM"}, "complaints"),
+        ({"algorithm": "A256SIV", "use": "enc"}, "complaints"),
         ({"rotation_days": "0"}, "f-rotation_days"),
         ({"max_materials": "1"}, "f-max_materials"),
     )

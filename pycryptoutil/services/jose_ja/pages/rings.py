@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from pycryptoutil_protocols.faults import Fault
 from pydantic import Field
 
+from pycryptoutil.crypto.jose import SIV_BYTES
 from pycryptoutil.http.forms import Filled, FormModel, form_fields, read, refused
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.page import View, done
@@ -25,7 +26,7 @@ _DAY: Final = 86_400
 USES: Final = (("sig", "sign and verify"), ("enc", "encrypt and decrypt"))
 _PURPOSES: Final = (("sign", "sign and verify"), ("encrypt", "encrypt and decrypt"))
 _ALGORITHMS: Final = tuple(
-    (said, tuple(map(str, names(purpose))))
+    (said, tuple(str(name) for name in names(purpose) if name not in SIV_BYTES))  # JOSE has no AES-SIV
     for said, purpose in (("to sign", Purpose.SIGN), ("to encrypt", Purpose.ENCRYPT))
 )
 
