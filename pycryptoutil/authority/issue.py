@@ -511,10 +511,10 @@ def run_begun(i: Issuance) -> IssuedCertificate:
             with i.room.database.unit_of_work(i.ca.tenant_id) as uow:
                 write(i, uow)
         except Fault as fault:
-            if fault.kind is FaultKind.CONFLICT and order.idempotency_key:
-                earlier = _repeated(i)  # the same request was being served by another thread or replica
-                if earlier is not None:
-                    return earlier
+            # another thread or replica was serving the same request, and may have spent the credential for it
+            raced = fault.kind in {FaultKind.CONFLICT, FaultKind.FORBIDDEN}
+            if raced and order.idempotency_key and (earlier := _repeated(i)) is not None:
+                return earlier
             raise
     return i.issued()
 

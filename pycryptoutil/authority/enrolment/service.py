@@ -136,10 +136,12 @@ class Enrolments:
                 audit.append(uow, AuditEvent("approval.request", i.requester, row.id, "success", details, i.request_id))
                 emit(uow, EventType.APPROVAL_REQUESTED, {"id": row.id, "requester": i.requester} | details)
         except Fault as fault:
-            earlier = self._current(row.tenant_id, digest) if fault.kind is FaultKind.CONFLICT else None
+            raced = fault.kind in {FaultKind.CONFLICT, FaultKind.FORBIDDEN}
+            earlier = self._current(row.tenant_id, digest) if raced else None
             if earlier is None:
                 raise
-            return earlier  # the same request was being taken down by another thread or replica
+            # the same request was being taken down by another thread or replica, and may have spent the credential
+            return earlier
         return row
 
     def _row(self, i: Issuance, digest: str, key: PrivateKey | None) -> EnrolmentRow:

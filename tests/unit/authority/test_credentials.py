@@ -10,7 +10,7 @@ from cryptography.x509.oid import NameOID
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from sqlalchemy import select
 
-from pycryptoutil.authority import AuthorityOrder, AuthorityStatus, CredentialOrder, IssueOrder, NamePatterns
+from pycryptoutil.authority import AuthorityOrder, AuthorityStatus, CredentialOrder, IssueOrder, NamePatterns, issue
 from pycryptoutil.authority.store import credentials
 from tests.support.authority import NOW, OTHER_TENANT, TENANT, World, csr
 
@@ -158,3 +158,19 @@ def test_what_postgresql_cannot_write_is_the_peers_mistake(world: World) -> None
     with pytest.raises(Fault) as caught:
         world.service.credential_get(TENANT, "a\0b")
     assert caught.value.kind in {FaultKind.NOT_FOUND, FaultKind.INVALID}
+
+
+def test_a_repeat_that_races_the_first_is_no_second_use(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two replicas serve one message: whoever comes second finds the credential spent, for this very request."""
+    made = world.service.credential_add(TENANT, CredentialOrder("tls-server", max_uses=1), "tests")
+    order = IssueOrder(csr=csr("a.example.com"), credential=made.credential, profile="tls-server", idempotency_key="k")
+    first = world.service.issue(TENANT, order, "tests")
+    real, looks = issue._repeated, []
+
+    def late(i: issue.Issuance) -> object:
+        looks.append(i)
+        return real(i) if len(looks) > 1 else None  # the first look came before the other one's commit
+
+    monkeypatch.setattr(issue, "_repeated", late)
+    assert world.service.issue(TENANT, order, "tests").serial == first.serial
+    assert len(looks) == 2
