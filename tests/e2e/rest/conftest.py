@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
+from pycryptoutil.service.definition import ServiceDefinition
 from pycryptoutil.services.pki_ca import SERVICE
-from tests.support.databases import Databases
-from tests.support.door import Door
+from tests.support.doors import cheap_passwords, door
 
-
-@pytest.fixture(autouse=True)
-def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One iteration in place of hundreds of thousands: passwords of people are tested elsewhere."""
-    real = hashlib.pbkdf2_hmac
-    monkeypatch.setattr(
-        hashlib, "pbkdf2_hmac", lambda name, secret, salt, _, length: real(name, secret, salt, 1, length)
-    )
+__all__ = ["cheap_passwords", "door"]
 
 
 @pytest.fixture
-def door(databases: Databases, tmp_path: Path) -> Iterator[Door]:
-    """One CA for each test."""
-    found = Door(SERVICE, databases.fresh(SERVICE.migrations), tmp_path)
-    yield found
-    found.close()
+def service() -> ServiceDefinition:
+    return SERVICE

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pycryptoutil.authority import IssuedCertificate, IssueOrder
+from pycryptoutil.service.definition import ServiceDefinition
 from pycryptoutil.services.pki_ca import SERVICE
-from tests.support.databases import Databases
 from tests.support.door import Answer, Caller, Door
+from tests.support.doors import cheap_passwords, small_door
+
+__all__ = ["Console", "cheap_passwords", "log_in", "person", "small_door"]
 
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
@@ -65,22 +65,14 @@ def person(door: Door, name: str, *scopes: str) -> Console:
     return log_in(door, name, password)
 
 
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One iteration in place of hundreds of thousands."""
-    real = hashlib.pbkdf2_hmac
-
-    def cheap(name: str, secret: bytes, salt: bytes, _: int, length: int) -> bytes:
-        return real(name, secret, salt, 1, length)
-
-    monkeypatch.setattr(hashlib, "pbkdf2_hmac", cheap)
+@pytest.fixture
+def service() -> ServiceDefinition:
+    return SERVICE
 
 
 @pytest.fixture
-def door(sqlite_databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    cheap_passwords(monkeypatch)
-    found = Door(SERVICE, sqlite_databases.fresh(SERVICE.migrations), tmp_path)
-    yield found
-    found.close()
+def door(small_door: Door) -> Door:
+    return small_door
 
 
 @pytest.fixture

@@ -5,27 +5,22 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from pycryptoutil.keyring import KeyStatus, VersionStatus
+from pycryptoutil.service.definition import ServiceDefinition
 from pycryptoutil.services.jose_ja import SERVICE
-from tests.support.databases import Databases
-from tests.support.door import Caller, Door
-from tests.unit.pages.conftest import Console, cheap_passwords, log_in, person
+from tests.support.door import Caller
+from tests.unit.pages.conftest import Console, log_in, person
 
 HOSTILE = '"><script>alert(1)</script>'
 
 
 @pytest.fixture
-def console(sqlite_databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
-    cheap_passwords(monkeypatch)
-    door = Door(SERVICE, sqlite_databases.fresh(SERVICE.migrations), tmp_path)
-    yield log_in(door)
-    door.close()
+def service() -> ServiceDefinition:
+    return SERVICE
 
 
 def make(console: Console, name: str = "tokens", **fields: str) -> str:
