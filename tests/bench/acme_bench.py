@@ -5,6 +5,7 @@ the download), and with an http-01 validation for each. Every request has a dura
 from __future__ import annotations
 
 import http.server
+import itertools
 import json
 import tempfile
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pycryptoutil.clock import SystemClock
+from tests.bench.clients import Turns, rate
 from tests.bench.est_bench import bare_commits
 from tests.support.acme import AcmeClient, Reply
 from tests.support.authority import csr
@@ -20,7 +21,6 @@ from tests.support.suite import Suite, make_suite, until
 
 CLIENTS = 4
 SECONDS = 4.0
-CLOCK = SystemClock()
 ANSWERS: dict[str, bytes] = {}
 
 
@@ -85,26 +85,14 @@ def measure(suite: Suite, name: Callable[[int, int], str]) -> float:
     clients = [client_of(suite) for _ in range(CLIENTS)]
     for number, client in enumerate(clients):
         certify(client, name(number, 0), csr(name(number, 0)))
-    done, failed = [0] * CLIENTS, []
-    start = CLOCK.monotonic()
 
-    def work(number: int) -> None:
-        try:
-            while CLOCK.monotonic() - start < SECONDS:
-                wanted = name(number, done[number] + 1)
-                certify(clients[number], wanted, csr(wanted))
-                done[number] += 1
-        except Exception as error:
-            failed.append(error)
+    def work(number: int) -> Turns:
+        for count in itertools.count(1):
+            wanted = name(number, count)
+            certify(clients[number], wanted, csr(wanted))
+            yield
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
-    return sum(done) / (CLOCK.monotonic() - start)
+    return rate(CLIENTS, SECONDS, work)
 
 
 def row(name: str, value: float, limit: float) -> dict[str, Any]:

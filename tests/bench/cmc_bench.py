@@ -8,10 +8,7 @@ process, one after the other, without HTTP or database.
 from __future__ import annotations
 
 import json
-import socket
 import tempfile
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,8 +17,8 @@ from pycryptoutil_protocols import der
 from pycryptoutil_protocols.attributes import Attribute
 from pycryptoutil_protocols.cmc import codec, layers, proofs
 
-from pycryptoutil.clock import SystemClock
 from tests.bench import est_bench
+from tests.bench.clients import Connection, asking, drain, microseconds, post, rate
 from tests.protocols import material
 from tests.protocols.cmc.requests import draft, pkcs10
 from tests.support.cmc import SmallCa
@@ -31,40 +28,7 @@ from tests.support.suite import Suite, make_suite
 CLIENTS = 16
 SECONDS = 3.0
 REQUESTS = 1500
-REPEATS = 200
-CLOCK = SystemClock()
 KEY = material.signer(number=40)
-
-
-class Connection:
-    """One connection, and no more HTTP than is needed to know where an answer ends."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def ask(self, request: bytes) -> bytes:
-        self._socket.sendall(request)
-        received = self._socket.recv(65536)
-        while b"\r\n\r\n" not in received:
-            received += self._socket.recv(65536)
-        head, _, answer = received.partition(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(received.decode(errors="replace"))
-        lines = head.split(b"\r\n")
-        length = next(int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length"))
-        while len(answer) < length:
-            answer += self._socket.recv(65536)
-        return answer
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-def http(kind: str, body: bytes) -> bytes:
-    """A whole HTTP request."""
-    head = f"POST /cmc HTTP/1.1\r\nHost: ca\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
 
 
 def requests(suite: Suite, *, full: bool) -> list[bytes]:
@@ -76,47 +40,16 @@ def requests(suite: Suite, *, full: bool) -> list[bytes]:
         if full:
             made = draft(pkcs10(KEY, name))
             made.prove_identity(username, password.encode())
-            found.append(http("application/pkcs7-mime", made.signed_by_key(KEY)))
+            found.append(post("/cmc", "application/pkcs7-mime", made.signed_by_key(KEY)))
         else:
             challenge = Attribute("1.2.840.113549.1.9.7", (der.utf8_string(password),))
-            found.append(http("application/pkcs10", pkcs10(KEY, name, challenge)))
+            found.append(post("/cmc", "application/pkcs10", pkcs10(KEY, name, challenge)))
     return found
 
 
 def measure(port: int, waiting: list[bytes]) -> float:
     """Return certificates per second by ``CLIENTS`` clients at once."""
-    end = CLOCK.monotonic() + SECONDS
-    done, failed = [0] * CLIENTS, []
-
-    def client(number: int) -> None:
-        connection = Connection(port)
-        try:
-            while CLOCK.monotonic() < end and waiting:
-                connection.ask(waiting.pop())
-                done[number] += 1
-        except Exception as error:
-            failed.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
-    start = CLOCK.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
-    return sum(done) / (CLOCK.monotonic() - start)
-
-
-def microseconds(act: Callable[[], object]) -> float:
-    """Return the time of one call."""
-    act()
-    start = CLOCK.monotonic()
-    for _ in range(REPEATS):
-        act()
-    return (CLOCK.monotonic() - start) / REPEATS * 1e6
+    return rate(CLIENTS, SECONDS, lambda _: asking(lambda: Connection(port), drain(waiting)))
 
 
 def parts() -> list[dict[str, Any]]:
@@ -163,9 +96,7 @@ def run() -> list[dict[str, Any]]:
         try:
             suite.start()
             port = urlsplit(suite.url("pki-ca", "plain")).port or 0
-            context, public = suite.tls(), urlsplit(suite.url()).port or 0
-            waiting = est_bench.requests(suite)
-            est = est_bench.measure(lambda: est_bench.Connection(context, public), waiting, kept=True)
+            est = est_bench.measure(suite, est_bench.requests(suite))
             full, simple = requests(suite, full=True), requests(suite, full=False)
             warm = Connection(port)
             for _ in range(20):

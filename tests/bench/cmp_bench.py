@@ -8,9 +8,7 @@ parts are timed in this process, one after the other, without HTTP or database.
 from __future__ import annotations
 
 import json
-import socket
 import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +22,13 @@ from pycryptoutil_protocols.cmp.server.wishes import read_wishes
 
 from pycryptoutil.clock import SystemClock
 from tests.bench import est_bench
+from tests.bench.clients import Connection, Turns, microseconds, post, rate
 from tests.support.cmp import Client, accepts, certificate, new_key, signed_request
 from tests.support.pki import Ca
 from tests.support.suite import Suite, make_suite
 
 CLIENTS = 16
 SECONDS = 3.0
-REPEATS = 200
 CLOCK = SystemClock()
 
 
@@ -42,31 +40,9 @@ class Credential:
     password: str
 
 
-class Connection:
-    """One connection, and no more HTTP than is needed to know where an answer ends."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def ask(self, message: PKIMessage) -> bytes:
-        body = message.encoded
-        head = f"POST /cmp HTTP/1.1\r\nHost: ca\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._socket.sendall(head.encode() + body)
-        received = self._socket.recv(65536)
-        while b"\r\n\r\n" not in received:
-            received += self._socket.recv(65536)
-        head_of, _, answer = received.partition(b"\r\n\r\n")
-        if not head_of.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(received.decode(errors="replace"))
-        lines = head_of.split(b"\r\n")
-        length = next(int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length"))
-        while len(answer) < length:
-            answer += self._socket.recv(65536)
-        return answer
-
-    def close(self) -> None:
-        self._socket.close()
+def ask(connection: Connection, message: PKIMessage) -> PKIMessage:
+    """Send a message, read the answer."""
+    return codec.decode(connection.ask(post("/cmp", CONTENT_TYPE, message.encoded)))
 
 
 Turn = Callable[[Connection, Client], None]
@@ -75,20 +51,20 @@ Turn = Callable[[Connection, Client], None]
 def implicit(connection: Connection, client: Client) -> None:
     """One exchange."""
     name = f"n{client.tid.hex()[:12]}.example.test"
-    answer = codec.decode(connection.ask(client.request(signed_request(KEY, name, name), implicit=True)))
+    answer = ask(connection, client.request(signed_request(KEY, name, name), implicit=True))
     certificate(answer)
 
 
 def explicit(connection: Connection, client: Client) -> None:
     """Two exchanges."""
     name = f"n{client.tid.hex()[:12]}.example.test"
-    answer = client.hear(codec.decode(connection.ask(client.request(signed_request(KEY, name, name)))))
-    client.hear(codec.decode(connection.ask(client.confirm(accepts(certificate(answer))))))
+    answer = client.hear(ask(connection, client.request(signed_request(KEY, name, name))))
+    client.hear(ask(connection, client.confirm(accepts(certificate(answer)))))
 
 
 def question(connection: Connection, client: Client) -> None:
     """A genm: nothing is written."""
-    connection.ask(client.ask(general.request(general.CA_CERTS)))
+    ask(connection, client.ask(general.request(general.CA_CERTS)))
 
 
 KEY = new_key()
@@ -99,40 +75,19 @@ def measure(suite: Suite, turn: Turn) -> float:
     port = urlsplit(suite.url("pki-ca", "plain")).port or 0
     ca = Ca(suite)
     credentials = [Credential(*ca.credential()) for _ in range(CLIENTS)]
-    done, failed = [0] * CLIENTS, []
-    end = CLOCK.monotonic() + SECONDS
 
-    def work(number: int) -> None:
+    def work(number: int) -> Turns:
         connection = Connection(port)
         client = Client.by_secret(credentials[number], CLOCK.now(), PbmParameters.fresh(500))  # type: ignore[arg-type]
         try:
-            while CLOCK.monotonic() < end:
+            while True:
                 turn(connection, client)
                 client = client.again()
-                done[number] += 1
-        except Exception as error:
-            failed.append(error)
+                yield
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]
-    start = CLOCK.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
-    return sum(done) / (CLOCK.monotonic() - start)
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Return microseconds of one call."""
-    work()
-    start = CLOCK.monotonic()
-    for _ in range(REPEATS):
-        work()
-    return (CLOCK.monotonic() - start) / REPEATS * 1e6
+    return rate(CLIENTS, SECONDS, work)
 
 
 def parts() -> list[tuple[str, float]]:
@@ -142,10 +97,10 @@ def parts() -> list[tuple[str, float]]:
     message = client.request(signed_request(KEY, "a.example.test", "a.example.test"))
     answer = protection.MacProtector(secret, PbmParameters.fresh(500))
     return [
-        ("CMP decode an ir", timed(lambda: codec.decode(message.encoded))),
-        ("CMP verify PasswordBasedMac, 500 iterations", timed(lambda: protection.verify_mac(message, secret))),
-        ("CMP read and verify possession", timed(lambda: read_wishes(message, trusted_ra=False, secret=b""))),
-        ("CMP encode an answer and MAC it, 500 iterations", timed(
+        ("CMP decode an ir", microseconds(lambda: codec.decode(message.encoded))),
+        ("CMP verify PasswordBasedMac, 500 iterations", microseconds(lambda: protection.verify_mac(message, secret))),
+        ("CMP read and verify possession", microseconds(lambda: read_wishes(message, trusted_ra=False, secret=b""))),
+        ("CMP encode an answer and MAC it, 500 iterations", microseconds(
             lambda: protection.seal(message.header, message.kind, message.body, answer)
         )),
     ]  # fmt: skip
@@ -171,9 +126,7 @@ def run() -> list[dict[str, Any]]:
         suite = make_suite(Path(folder), "pki-ca")
         try:
             suite.start()
-            context, port = suite.tls(), urlsplit(suite.url()).port or 0
-            waiting = est_bench.requests(suite)
-            peer = est_bench.measure(lambda: est_bench.Connection(context, port), waiting, kept=True)
+            peer = est_bench.measure(suite, est_bench.requests(suite))
             once, twice, asked = (measure(suite, turn) for turn in (implicit, explicit, question))
         finally:
             suite.close()
@@ -182,8 +135,8 @@ def run() -> list[dict[str, Any]]:
         row("CMP ir and certConf, PBM", twice, peer),
         {**row("CMP genm (caCerts), PBM", asked, peer), "unit": "requests/s"},
     ]
-    for name, microseconds in parts():
-        rows.append({"name": name, "value": microseconds, "unit": "µs", "better": "lower"})
+    for name, value in parts():
+        rows.append({"name": name, "value": value, "unit": "µs", "better": "lower"})
     return rows
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from pycryptoutil.clock import SystemClock
-from tests.bench.est_bench import Connection, bare_commits, measure, requests
+from tests.bench.est_bench import bare_commits, measure, requests
 from tests.support.databases import MissingPostgresError, PostgresCluster
 from tests.support.suite import make_suite
 
@@ -42,9 +42,7 @@ def issue(folder: Path, url: str, workers: int) -> float:
     suite = make_suite(folder, "pki-ca", {"rate_limit": {"enabled": False}}, workers=workers, database_url=url)
     try:
         suite.start()
-        port = int(suite.url().rpartition(":")[2])
-        context = suite.tls()
-        return measure(lambda: Connection(context, port), requests(suite), kept=True)
+        return measure(suite, requests(suite))
     finally:
         suite.close()
 

@@ -7,58 +7,30 @@ uses no key. What an operation adds is a read of the key's row and the core's wo
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import tempfile
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pycryptoutil.clock import SystemClock
-from tests.bench.est_bench import Connection
+from tests.bench import clients
+from tests.bench.clients import Connect, Connection, asking, post
 from tests.support.suite import make_suite
 
 CLIENTS = 8
 SECONDS = 3.0
 BATCH = 100
-CLOCK = SystemClock()
 
 
 def request(basic: str, path: str, body: Any) -> bytes:
     """Return one whole POST."""
-    data = json.dumps(body).encode()
-    head = (
-        f"POST /service/api/v1{path} HTTP/1.1\r\nHost: kms.example.test\r\nAuthorization: Basic {basic}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
-    )
-    return head.encode() + data
+    return post(f"/service/api/v1{path}", "application/json", json.dumps(body).encode(), basic)
 
 
-def rate(connect: Callable[[], Connection], asked: bytes) -> float:
+def rate(connect: Connect, asked: bytes) -> float:
     """Return requests per second by ``CLIENTS`` clients at once."""
-    done, failed, end = [0] * CLIENTS, [], CLOCK.monotonic() + SECONDS
-
-    def client(number: int) -> None:
-        connection = connect()
-        try:
-            while CLOCK.monotonic() < end:
-                connection.ask(asked)
-                done[number] += 1
-        except Exception as error:
-            failed.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
-    start = CLOCK.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
-    return sum(done) / (CLOCK.monotonic() - start)
+    return clients.rate(CLIENTS, SECONDS, lambda _: asking(connect, itertools.repeat(asked)))
 
 
 def row(name: str, value: float, limit_name: str, limit: float, aim: float | None) -> dict[str, Any]:
@@ -91,7 +63,7 @@ def run() -> list[dict[str, Any]]:
                 made.raise_for_status()
 
             def connect() -> Connection:
-                return Connection(context, port)
+                return Connection(port, context)
 
             empty = rate(connect, request(basic, "/random", {"length": 1}))
             members = {"encrypt": "plaintext", "sign": "payload", "mac": "data"}

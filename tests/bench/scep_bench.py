@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import tempfile
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,10 +19,10 @@ from pycryptoutil_protocols.csr import decode_csr, verify_csr
 from pycryptoutil_protocols.scep import client, codec, exchange, messages
 from pycryptoutil_protocols.scep.messages import PKI_MESSAGE, MessageType
 
-from pycryptoutil.clock import SystemClock
 from pycryptoutil.crypto.keys import PrivateKey, load_pkcs8
 from pycryptoutil.crypto.signer import KeySigner
 from tests.bench import est_bench
+from tests.bench.clients import Connection, asking, drain, microseconds, post, rate
 from tests.protocols import material, scep_material
 from tests.support.pki import Ca
 from tests.support.suite import Suite, make_suite
@@ -33,39 +30,7 @@ from tests.support.suite import Suite, make_suite
 CLIENTS = 16
 SECONDS = 3.0
 REQUESTS = 1500
-REPEATS = 200
-CLOCK = SystemClock()
 PATH = "/scep/tls-server?operation=PKIOperation"
-
-
-class Connection:
-    """One connection, and no more HTTP than is needed to know where an answer ends."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def ask(self, request: bytes) -> bytes:
-        self._socket.sendall(request)
-        received = self._socket.recv(65536)
-        while b"\r\n\r\n" not in received:
-            received += self._socket.recv(65536)
-        head, _, answer = received.partition(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(received.decode(errors="replace"))
-        lines = head.split(b"\r\n")
-        length = next(int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length"))
-        while len(answer) < length:
-            answer += self._socket.recv(65536)
-        return answer
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-def _post(body: bytes) -> bytes:
-    head = f"POST {PATH} HTTP/1.1\r\nHost: ca\r\nContent-Type: {PKI_MESSAGE}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
 
 
 def requests(suite: Suite, device: scep_material.Device) -> list[bytes]:
@@ -74,50 +39,20 @@ def requests(suite: Suite, device: scep_material.Device) -> list[bytes]:
     server = client.decode_ca_certificates(ca.content, messages.CA_AND_RA_CERTIFICATES)
     _, password = Ca(suite).credential("tls-server")
     signer = KeySigner(load_pkcs8(material.pkcs8(device.key)))
-    asking = client.Client(server, signer, device.certificate)
+    device_side = client.Client(server, signer, device.certificate)
     made = []
     for number in range(REQUESTS):
         name = f"n{number}.example.test"
         csr = client.certification_request(signer, material.name(name).public_bytes(), (), password)
-        made.append(_post(asking.request(MessageType.PKCS_REQ, csr, os.urandom(16).hex()).encoded))
+        message = device_side.request(MessageType.PKCS_REQ, csr, os.urandom(16).hex())
+        made.append(post(PATH, PKI_MESSAGE, message.encoded))
     return made
 
 
 def measure(suite: Suite, waiting: list[bytes]) -> float:
     """Return certificates per second by ``CLIENTS`` clients at once."""
     port = urlsplit(suite.url("pki-ca", "plain")).port or 0
-    done, failed = [0] * CLIENTS, []
-    end = CLOCK.monotonic() + SECONDS
-
-    def work(number: int) -> None:
-        connection = Connection(port)
-        try:
-            while CLOCK.monotonic() < end and waiting:
-                connection.ask(waiting.pop())
-                done[number] += 1
-        except Exception as error:
-            failed.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]
-    start = CLOCK.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failed:
-        raise failed[0]
-    return sum(done) / (CLOCK.monotonic() - start)
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Return microseconds of one call."""
-    work()
-    start = CLOCK.monotonic()
-    for _ in range(REPEATS):
-        work()
-    return (CLOCK.monotonic() - start) / REPEATS * 1e6
+    return rate(CLIENTS, SECONDS, lambda _: asking(lambda: Connection(port), drain(waiting)))
 
 
 def parts(device: scep_material.Device) -> list[tuple[str, float]]:
@@ -134,15 +69,15 @@ def parts(device: scep_material.Device) -> list[tuple[str, float]]:
     signer = KeySigner(key, "rsa-sha256")
     ra = scep_material.ra_certificate()
     return [
-        ("SCEP decode a PKCSReq from BER", timed(lambda: codec.decode_message(encoded))),
+        ("SCEP decode a PKCSReq from BER", microseconds(lambda: codec.decode_message(encoded))),
         (
             "SCEP verify, decrypt and read it",
-            timed(lambda: exchange.open_request(message, [reader], exchange.Rules(), scep_material.NOW)),
+            microseconds(lambda: exchange.open_request(message, [reader], exchange.Rules(), scep_material.NOW)),
         ),
-        ("SCEP verify the CSR", timed(lambda: verify_csr(csr))),
+        ("SCEP verify the CSR", microseconds(lambda: verify_csr(csr))),
         (
             "SCEP encrypt and sign a CertRep",
-            timed(lambda: exchange.success(request, signer, ra, certificates=(leaf,))),
+            microseconds(lambda: exchange.success(request, signer, ra, certificates=(leaf,))),
         ),
     ]
 
@@ -156,13 +91,11 @@ def run() -> list[dict[str, Any]]:
             suite.start()
             waiting = requests(suite, device)
             est_waiting = est_bench.requests(suite)
-            port = urlsplit(suite.url()).port or 0
-            context = suite.tls()
             warm = Connection(urlsplit(suite.url("pki-ca", "plain")).port or 0)
             for _ in range(20):  # the first ones pay for what is read and compiled once
                 warm.ask(waiting.pop())
             warm.close()
-            est = est_bench.measure(lambda: est_bench.Connection(context, port), est_waiting, kept=True)
+            est = est_bench.measure(suite, est_waiting)
             scep = measure(suite, waiting)
         finally:
             suite.close()

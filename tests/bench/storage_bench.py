@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,32 +13,24 @@ import psycopg
 
 from pycryptoutil.clock import SystemClock
 from pycryptoutil.storage import Database
+from tests.bench import clients
 from tests.support.databases import MissingPostgresError, PostgresCluster
 
 SECONDS = 1.5
 THREADS = 8
-CLOCK = SystemClock()
 INSERT = "INSERT INTO bench (text) VALUES ('a row of ordinary length, as a session or a certificate index is')"
 
 
 def rate(work: Callable[[], None], threads: int = 1) -> float:
     """Return how often ``work`` is done in a second by so many threads."""
     work()
-    done = [0] * threads
-    end = CLOCK.monotonic() + SECONDS
 
-    def loop(thread: int) -> None:
-        while CLOCK.monotonic() < end:
+    def turns(_: int) -> clients.Turns:
+        while True:
             work()
-            done[thread] += 1
+            yield
 
-    started = CLOCK.monotonic()
-    running = [threading.Thread(target=loop, args=(n,)) for n in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    return sum(done) / (CLOCK.monotonic() - started)
+    return clients.rate(threads, SECONDS, turns)
 
 
 @contextmanager
@@ -70,7 +61,7 @@ def raw_postgresql(url: str) -> Iterator[Callable[[], None]]:
 
 def measure(url: str, raw: Callable[[], Any], key: str) -> list[dict[str, Any]]:
     """Measure one kind of database."""
-    database = Database.open(url, clock=CLOCK, pool_size=THREADS)
+    database = Database.open(url, clock=SystemClock(), pool_size=THREADS)
     with database.unit_of_work("t") as uow:
         uow.execute(f"CREATE TABLE bench (n {key}, text TEXT NOT NULL)")
 
