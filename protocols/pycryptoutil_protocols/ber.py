@@ -145,7 +145,7 @@ def _close(value: _Open) -> bytes:
     if base not in _STRINGS:
         return der.tlv(value.tag, *value.parts)
     # the pieces are transcoded by now, so each is one primitive value (X.690 section 8.21 and 8.6.4)
-    pieces = [next(der.elements(part)) for part in value.parts]
+    pieces = [der.elements(part)[0] for part in value.parts]
     wanted = der.BIT_STRING if base == der.BIT_STRING else der.OCTET_STRING
     if any(piece.tag not in (wanted, base) for piece in pieces):
         raise malformed(f"a piece of another type in a constructed string of tag {base:#04x}")
