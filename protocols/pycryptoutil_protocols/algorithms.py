@@ -7,6 +7,7 @@ an installation allows is :mod:`pycryptoutil.crypto.policy`. MD5 and SHA-1 signa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -134,6 +135,7 @@ def _pss_parameters(name: str) -> bytes:
     )
 
 
+@lru_cache(maxsize=64)  # there are not so many
 def signature_identifier(name: str) -> bytes:
     """DER AlgorithmIdentifier of a signature algorithm's name."""
     if name.startswith("rsa-pss-"):
@@ -162,8 +164,12 @@ class SignatureAlgorithm:
 
 def decode_signature(identifier: bytes | Element) -> SignatureAlgorithm:
     """Decode a signature AlgorithmIdentifier; Fault(BAD_ALGORITHM) for what has no name here, such as SHA-1."""
-    element = identifier if isinstance(identifier, Element) else der.read(identifier)
-    oid, parameters = split_algorithm(element)
+    return _decode_signature(identifier.encoded if isinstance(identifier, Element) else identifier)
+
+
+@lru_cache(maxsize=64)  # the same few again and again
+def _decode_signature(identifier: bytes) -> SignatureAlgorithm:
+    oid, parameters = split_algorithm(der.read(identifier))
     if oid == oids.RSASSA_PSS:
         if parameters is None:
             raise _bad_algorithm("RSASSA-PSS without parameters")
@@ -208,7 +214,12 @@ class KeyInfo:
 
 def key_info(spki: bytes | Element) -> KeyInfo:
     """Decode a SubjectPublicKeyInfo and check the key's form; Fault(BAD_ALGORITHM, WEAK_KEY, MALFORMED)."""
-    element = spki if isinstance(spki, Element) else der.read(spki)
+    return _key_info(spki if isinstance(spki, bytes) else spki.encoded)
+
+
+@lru_cache(maxsize=64)  # one request asks several times about the same key
+def _key_info(spki: bytes) -> KeyInfo:
+    element = der.read(spki)
     reader = element.expect(der.SEQUENCE, "SubjectPublicKeyInfo").reader()
     oid, parameters = split_algorithm(reader.any("algorithm"))
     key = reader.take(der.BIT_STRING, "subjectPublicKey").bits()

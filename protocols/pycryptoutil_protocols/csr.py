@@ -36,6 +36,15 @@ class ChangeSubjectName:
     sans: tuple[GeneralName, ...] | None
 
 
+class _Proof:
+    """Whether a request's signature has been verified. It never changes, for neither does the request."""
+
+    __slots__ = ("given",)
+
+    def __init__(self) -> None:
+        self.given = False
+
+
 @dataclass(frozen=True, slots=True)
 class CertificationRequest:
     """A decoded request; ``extensions_der`` is SEQUENCE OF Extension, empty when none are asked for."""
@@ -56,6 +65,7 @@ class CertificationRequest:
     capabilities: tuple[Capability, ...]
     signature_algorithm: bytes
     signature: bytes = field(repr=False)
+    proof: _Proof = field(default_factory=_Proof, init=False, repr=False, compare=False)  # a copy proves anew
 
     @property
     def name(self) -> Name:
@@ -168,10 +178,16 @@ def decode_change_subject_name(value: bytes) -> ChangeSubjectName:
 
 
 def verify_csr(csr: CertificationRequest) -> None:
-    """Check the proof of possession: Fault(BAD_POP), or BAD_ALGORITHM, WEAK_KEY for what cannot be accepted at all."""
+    """Check the proof of possession: Fault(BAD_POP), or BAD_ALGORITHM, WEAK_KEY for what cannot be accepted at all.
+
+    A protocol and the CA behind it both ask, about the same object: the second time it is known.
+    """
+    if csr.proof.given:
+        return
     try:
         algorithms.verify(csr.spki, csr.signature_algorithm, csr.info, csr.signature)
     except Fault as fault:
         if fault.kind is FaultKind.BAD_SIGNATURE:
             raise Fault(FaultKind.BAD_POP, fault.detail, "the request's signature is not valid") from None
         raise
+    csr.proof.given = True

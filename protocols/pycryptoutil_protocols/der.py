@@ -91,10 +91,9 @@ def check(der: bytes, max_size: int = MAX_SIZE, max_depth: int = MAX_DEPTH) -> N
             continue
         limit, tag, start = ends[-1], der[at], at + 2
         # the usual header without a call: one octet each for tag and length (``_header`` reads, or refuses, the others)
+        stop = limit + 1
         if start <= limit and der[at + 1] < 0x80 and tag and tag & 0x1F != 0x1F:
             stop = start + der[at + 1]
-        else:
-            stop = limit + 1
         if stop > limit:
             tag, start, stop = _header(der, at, limit)
         if tag & _CONSTRUCTED:
@@ -190,7 +189,8 @@ class Element(NamedTuple):  # a message has hundreds: a tuple is made in a third
         if self.tag == UTC_TIME:  # RFC 5280 section 4.1.2.5.1
             text = ("19" if text >= "50" else "20") + text
         try:  # strptime takes ten times as long
-            return datetime(int(text[:4]), *(int(text[at : at + 2]) for at in range(4, 14, 2)), tzinfo=UTC)
+            month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(4, 14, 2))
+            return datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=UTC)
         except ValueError:
             raise malformed("no such time") from None
 
@@ -240,11 +240,9 @@ def elements(content: bytes) -> tuple[Element, ...]:
     at, limit = 0, len(content)
     found: list[Element] = []
     while at < limit:
-        tag, start = content[at], at + 2
+        tag, start, stop = content[at], at + 2, limit + 1
         if start <= limit and content[at + 1] < 0x80 and tag and tag & 0x1F != 0x1F:  # as in ``check``
             stop = start + content[at + 1]
-        else:
-            stop = limit + 1
         if stop > limit:
             tag, start, stop = _header(content, at, limit)
         found.append(Element(tag, content[start:stop], content[at:stop]))

@@ -108,10 +108,21 @@ def decode_certificate(encoded: bytes) -> Certificate:
     algorithm = reader.take(der.SEQUENCE, "signatureAlgorithm")
     signature = reader.take(der.BIT_STRING, "signatureValue").bits()
     reader.end("Certificate")
+    return _certificate(encoded, tbs, algorithm.encoded, signature)
+
+
+def decode_tbs(encoded: bytes) -> Certificate:
+    """Decode a TBSCertificate that nobody has signed yet: as a certificate, whose ``der`` and signature are empty."""
+    tbs = der.read(encoded, MAX_CERTIFICATE).expect(der.SEQUENCE, "TBSCertificate")
+    return _certificate(b"", tbs, None, b"")
+
+
+def _certificate(encoded: bytes, tbs: Element, outside: bytes | None, signature: bytes) -> Certificate:
     inner = tbs.reader()
     inner.optional(der.context(0))  # version
     serial = inner.take(der.INTEGER, "serialNumber").integer()
-    if inner.take(der.SEQUENCE, "signature").encoded != algorithm.encoded:
+    algorithm = inner.take(der.SEQUENCE, "signature").encoded
+    if outside is not None and algorithm != outside:
         raise der.malformed("signature algorithms of a certificate differ")  # RFC 5280 section 4.1.1.2
     issuer = inner.take(der.SEQUENCE, "issuer").encoded
     validity = inner.take(der.SEQUENCE, "validity").reader()
@@ -138,7 +149,7 @@ def decode_certificate(encoded: bytes) -> Certificate:
         not_after=not_after,
         spki=spki,
         extensions=extensions,
-        signature_algorithm=algorithm.encoded,
+        signature_algorithm=algorithm,
         signature=signature,
     )
 

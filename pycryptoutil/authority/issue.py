@@ -22,6 +22,7 @@ from pycryptoutil_protocols.x509 import (
     Extension,
     decode_certificate,
     decode_extensions,
+    decode_tbs,
     encode_extensions,
     find_extension,
 )
@@ -91,6 +92,7 @@ class Issuance:
     writes: tuple[Callable[[Issuance, UnitOfWork], None], ...] = ()  # what is left, where it is not WRITES
     enrolment: str = ""  # the approved request that this is issued for
     key_identifier: bytes = b""  # of the subject; empty: made from its key
+    earlier: IssuedCertificate | None = field(default=None, repr=False)  # what a repeat is answered with
 
     @property
     def requester(self) -> str:
@@ -162,7 +164,8 @@ def _refused(text: str, pointer: str = "") -> Fault:
 def read_request(i: Issuance) -> None:
     """Decode the CSR and prove possession of its key, unless the order brings a key of its own."""
     if i.order.csr is not None:
-        i.csr = decode_csr(i.order.csr)
+        known = i.order.request
+        i.csr = known if known is not None and known.der == i.order.csr else decode_csr(i.order.csr)
     if i.order.spki is not None:
         i.spki = i.order.spki
     elif i.csr is not None:
@@ -225,6 +228,8 @@ def _asked_extensions(i: Issuance) -> tuple[Extension, ...]:
 
 
 def _asked_sans(i: Issuance) -> tuple[GeneralName, ...]:
+    if i.order.extensions is None:
+        return i.csr.sans if i.csr is not None else ()
     found = find_extension(_asked_extensions(i), SUBJECT_ALT_NAME)
     return decode_general_names(found.value) if found is not None else ()
 
@@ -335,7 +340,7 @@ def build_tbs(i: Issuance) -> None:
 
 def lint_tbs(i: Issuance) -> None:
     """Read back what was encoded, and hold it to the rules."""
-    decoded = lint.decode_tbs(i.tbs)
+    decoded = decode_tbs(i.tbs)
     lint.check(
         lint.Subject(
             certificate=decoded,
@@ -353,10 +358,11 @@ def lint_tbs(i: Issuance) -> None:
 
 def ask_again(i: Issuance, uow: UnitOfWork) -> None:
     """Look again at what may have changed since: the CA's status, and whether the key was compromised."""
-    if not store.authority_is_active(uow, i.ca.id):
+    standing = certificates.standing(uow, i.ca.id, i.spki_sha256)
+    if not standing.active:
         raise Fault(FaultKind.CONFLICT, f"CA {i.ca.name} is disabled", "the certificate authority is disabled")
     refuse_revoked_authority(uow, i.ca, i.rows)
-    if certificates.key_is_compromised(uow, i.spki_sha256):
+    if standing.compromised:
         raise Fault(FaultKind.WEAK_KEY, "the key was revoked as compromised", "the key is known to be compromised")
 
 
@@ -500,8 +506,8 @@ def run(room: Room, tenant_id: str, order: IssueOrder, actor: str, request_id: s
 def run_begun(i: Issuance) -> IssuedCertificate:
     """Issue what :func:`begin` has looked up."""
     order = i.order
-    if order.idempotency_key and (earlier := _repeated(i)) is not None:
-        return earlier
+    if i.earlier is not None:
+        return i.earlier
     with refusals_audited(i):
         if i.profile.approvals:
             raise _refused(f"certificates of the profile {i.profile.name} are issued after approval only", "profile")
@@ -513,19 +519,24 @@ def run_begun(i: Issuance) -> IssuedCertificate:
         except Fault as fault:
             # another thread or replica was serving the same request, and may have spent the credential for it
             raced = fault.kind in {FaultKind.CONFLICT, FaultKind.FORBIDDEN}
-            if raced and order.idempotency_key and (earlier := _repeated(i)) is not None:
-                return earlier
+            if raced and order.idempotency_key:
+                with i.room.database.read(i.ca.tenant_id) as reader:
+                    earlier = _repeated(i, reader)
+                if earlier is not None:
+                    return earlier
             raise
     return i.issued()
 
 
 def begin(room: Room, tenant_id: str, order: IssueOrder, actor: str, request_id: str) -> Issuance:
-    """Look up the CA and the profile; Fault(NOT_FOUND, SEALED)."""
+    """Look up the CA, the profile and what a repeat is answered with; Fault(NOT_FOUND, SEALED)."""
     with room.database.read(tenant_id) as reader:
         rows = store.all_authorities(reader)
         ca = room.find(rows, order.authority)
         profile = load_profile(reader, order.profile or room.settings.default_profile)
-    return Issuance(room, order, actor, request_id, room.clock.now(), rows, ca, profile, room.keys.of(ca))
+        i = Issuance(room, order, actor, request_id, room.clock.now(), rows, ca, profile, room.keys.of(ca))
+        i.earlier = _repeated(i, reader) if order.idempotency_key else None
+    return i
 
 
 def decide(i: Issuance) -> None:
@@ -559,30 +570,13 @@ def refusals_audited(i: Issuance) -> Iterator[None]:
         raise
 
 
-def _repeated(i: Issuance) -> IssuedCertificate | None:
-    with i.room.database.read(i.ca.tenant_id) as reader:
-        found = certificates.remembered(reader, i.repeat_digest, i.now)
-        row = next(iter(certificates.by_serial(reader, found[1], found[0])), None) if found is not None else None
+def _repeated(i: Issuance, reader: Reader) -> IssuedCertificate | None:
+    found = certificates.remembered(reader, i.repeat_digest, i.now)
+    row = next(iter(certificates.by_serial(reader, found[1], found[0])), None) if found is not None else None
     # a certificate revoked since is no answer to a retry: whoever asks again wants one that works
     if row is None or row.revoked_at is not None:
         return None
-    return from_row(row, i.ca.name, chain(i.ca, i.rows), repeated=True)
-
-
-def from_row(row: CertificateRow, authority: str, issuers: tuple[bytes, ...], *, repeated: bool) -> IssuedCertificate:
-    """Return a stored certificate as an answer."""
-    return IssuedCertificate(
-        serial=row.serial,
-        der=row.der or b"",
-        chain=issuers,
-        authority=authority,
-        profile=row.profile,
-        subject=row.subject,
-        sans=tuple(row.names.splitlines()),
-        not_before=row.not_before,
-        not_after=row.not_after,
-        repeated=repeated,
-    )
+    return records.answer(row, i.ca.name, chain(i.ca, i.rows), repeated=True)
 
 
 def _audit_refusal(i: Issuance, fault: Fault) -> None:

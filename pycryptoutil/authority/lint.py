@@ -5,6 +5,7 @@ They run before every signature. ``pkilint`` says the same and much more, in tes
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,8 +13,8 @@ from typing import Final
 
 from pycryptoutil_protocols import der, oids
 from pycryptoutil_protocols.faults import Fault, FaultKind
-from pycryptoutil_protocols.names import GeneralNameKind, decode_name
-from pycryptoutil_protocols.x509 import Certificate, decode_certificate
+from pycryptoutil_protocols.names import GeneralName, GeneralNameKind, Name, decode_name
+from pycryptoutil_protocols.x509 import Certificate
 
 from pycryptoutil.authority import oids as more
 from pycryptoutil.authority.extensions import decode_basic_constraints, extended_key_usage_oid, key_usage_bits
@@ -38,7 +39,7 @@ _SIGNING_ONLY: Final = ("Ed25519", "Ed448", "ML-DSA")
 _RSA_ONLY_BITS: Final = frozenset({2, 3})  # keyEncipherment, dataEncipherment
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subject:
     """What is linted, and what it must agree with."""
 
@@ -49,7 +50,7 @@ class Subject:
     signature_algorithm: bytes  # AlgorithmIdentifier that the issuer will sign with
     now: datetime
 
-    @property
+    @functools.cached_property
     def validity(self) -> timedelta:
         """From notBefore to notAfter, both included (RFC 5280 section 4.1.2.5)."""
         return self.certificate.not_after - self.certificate.not_before + timedelta(seconds=1)
@@ -59,17 +60,26 @@ class Subject:
         found = self.certificate.extension(oid)
         return found.value if found else None
 
-    @property
+    @functools.cached_property
     def key_usage(self) -> frozenset[int]:
         """Bits of KeyUsage."""
         value = self.value(oids.KEY_USAGE)
         return key_usage_bits(value) if value else frozenset()
 
-    @property
+    @functools.cached_property
     def purposes(self) -> tuple[str, ...]:
         """ExtendedKeyUsage."""
-        value = self.value(oids.EXTENDED_KEY_USAGE)
-        return tuple(child.oid() for child in der.read(value).children()) if value else ()
+        return self.certificate.extended_key_usages
+
+    @functools.cached_property
+    def sans(self) -> tuple[GeneralName, ...]:
+        """SubjectAltName."""
+        return self.certificate.sans
+
+    @functools.cached_property
+    def name(self) -> Name:
+        """The subject."""
+        return decode_name(self.certificate.subject)
 
 
 Problem = str | None
@@ -207,7 +217,7 @@ def _time_stamping(s: Subject) -> Problem:
 
 
 def _has_name(s: Subject) -> Problem:
-    empty = not decode_name(s.certificate.subject).rdns
+    empty = not s.name.rdns
     extension = s.certificate.extension(oids.SUBJECT_ALT_NAME)
     if empty and s.profile.is_ca:
         return "a CA without a subject"
@@ -217,7 +227,7 @@ def _has_name(s: Subject) -> Problem:
 
 
 def _names_well_formed(s: Subject) -> Problem:
-    for name in s.certificate.sans:
+    for name in s.sans:
         if name.kind is GeneralNameKind.DNS:
             try:
                 if normal_dns(name.value) != name.value:
@@ -228,7 +238,7 @@ def _names_well_formed(s: Subject) -> Problem:
 
 
 def _unique_names(s: Subject) -> Problem:
-    values = [name.comparable() for name in s.certificate.sans]
+    values = [name.comparable() for name in s.sans]
     return "a name is repeated" if len(set(values)) != len(values) else None
 
 
@@ -264,15 +274,15 @@ def _same_key_as_issuer(s: Subject) -> Problem:
 
 
 def _tls_has_san(s: Subject) -> Problem:
-    kinds = {name.kind for name in s.certificate.sans}
+    kinds = {name.kind for name in s.sans}
     if not kinds:
         return "no subjectAltName"
     return None if kinds <= {GeneralNameKind.DNS, GeneralNameKind.IP} else "a name that is neither DNS nor IP"
 
 
 def _tls_common_name(s: Subject) -> Problem:
-    texts = decode_name(s.certificate.subject).common_names
-    values = {name.value for name in s.certificate.sans}
+    texts = s.name.common_names
+    values = {name.value for name in s.sans}
     if len(texts) > 1 or any(text not in values for text in texts):
         return "the common name is not, character for character, one of the names"
     return None
@@ -294,7 +304,7 @@ def _tls_policy(s: Subject) -> Problem:
 
 
 def _tls_wildcard(s: Subject) -> Problem:
-    for name in s.certificate.sans:
+    for name in s.sans:
         if "*" in name.value and (not name.value.startswith("*.") or name.value.count("*") > 1):
             return f"{name.value!r}: an asterisk must be the whole leftmost label"
     return None
@@ -333,12 +343,6 @@ TLS_LINTS: Final[tuple[tuple[str, Check], ...]] = (
     ("BR 7.1.2.7.9", _tls_policy),
     ("BR 7.1.2.7.12", _tls_wildcard),
 )
-
-
-def decode_tbs(tbs: bytes) -> Certificate:
-    """Read a TBSCertificate by putting an empty signature beside it."""
-    parts = der.read(tbs).expect(der.SEQUENCE, "TBSCertificate").children()
-    return decode_certificate(der.sequence(tbs, parts[2].encoded, der.bit_string(b"")))
 
 
 def problems(subject: Subject) -> list[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from pycryptoutil_protocols.csr import CertificationRequest
+
 
 class AuthorityKind(enum.Enum):
     """Where a CA stands in its hierarchy."""
@@ -266,7 +268,7 @@ class IssueOrder:
     names; without one the caller has authorised a principal. ``previous_certificate`` (DER) makes it a renewal.
     ``extensions`` (DER SEQUENCE OF Extension), where given, are asked for instead of the CSR's: the profile judges both
     alike. An ``idempotency_key`` makes a repeat by the same requester with the same request answer with the same
-    certificate.
+    certificate. ``request`` is what ``csr`` decodes to, where the caller has read it already.
     """
 
     authority: str = ""
@@ -283,6 +285,7 @@ class IssueOrder:
     idempotency_key: str = ""
     must_staple: bool = False
     extensions: bytes | None = None
+    request: CertificationRequest | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

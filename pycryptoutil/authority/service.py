@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -218,7 +217,7 @@ class CertificateAuthorityService:
             if len(parts) == 1 and any(row.name == label for row in rows):
                 ca, profile = label, ""
             profile = profile or self._room.settings.default_profile
-            if not self._profile_exists(store.profile_documents(reader), profile):
+            if profile not in built_in_profiles() and store.profile_document(reader, profile) is None:
                 raise _no_label(label)
         return Label(tenant, self._room.find(rows, ca).name, profile)
 
@@ -228,10 +227,6 @@ class CertificateAuthorityService:
         if found is None:
             raise _no_label(label)
         return found
-
-    @staticmethod
-    def _profile_exists(documents: Mapping[str, str], name: str) -> bool:
-        return name in documents or name in built_in_profiles()
 
     def profiles(self, tenant_id: str) -> list[Profile]:
         """Return every profile: the built-in ones, with the tenant's own beside or instead of them."""

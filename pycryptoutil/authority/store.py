@@ -6,6 +6,7 @@ second lock on PostgreSQL.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -343,6 +344,7 @@ _AUTHORITY_COLUMNS: Final = tuple(authorities.c[name] for name in AuthorityRow._
 _SIGNER_COLUMNS: Final = tuple(signers.c[name] for name in SignerRow.__slots__)
 
 
+@functools.lru_cache(maxsize=256)  # every request reads its tenant's few CAs, and mostly finds them as they were
 def _authority(row: Any) -> AuthorityRow:
     values = row._asdict()
     values["kind"] = AuthorityKind(values["kind"])

@@ -54,7 +54,9 @@ class Backend(Protocol):
     def lock(self, connection: Connection, name: str) -> None:
         """Take the lock of this name to the end of the transaction."""
 
-    def run(self, connection: Connection, statement: Prepared, params: Mapping[str, Any]) -> Found:
+    def run(
+        self, connection: Connection, statement: Prepared, params: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> Found:
         """Run what was prepared."""
 
     def long_value(self, connection: Connection, table: Table, column: str, where: ColumnElement[bool]) -> bytes | None:
@@ -94,7 +96,7 @@ class Reader:
         return self._backend.dialect
 
     @overload
-    def execute(self, statement: Prepared, params: Mapping[str, Any]) -> Found: ...
+    def execute(self, statement: Prepared, params: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Found: ...
 
     @overload
     def execute(self, statement: Executable | str, params: Parameters = None) -> CursorResult[Any]: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -96,7 +96,9 @@ class PostgresBackend:
         """Wait for the advisory lock of this name, held to the end of the transaction."""
         connection.execute(_LOCK, {"name": name})
 
-    def run(self, connection: Connection, statement: Prepared, params: Mapping[str, Any]) -> Found:
+    def run(
+        self, connection: Connection, statement: Prepared, params: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> Found:
         """Run it as any other: SQLAlchemy and psycopg know it by now."""
         return connection.execute(statement.statement, params)
 

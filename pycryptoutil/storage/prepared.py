@@ -74,22 +74,35 @@ class Compiled:
         self.text = str(compiled)
         binds: dict[str, BindParameter[Any]] = {name: compiled.binds[name] for name in compiled.positiontup}
         self._binds = tuple((name, _bind_processor(binds[name], dialect)) for name in compiled.positiontup)
-        self._fixed = {name: bind.value for name, bind in binds.items() if not bind.required}
+        converts = dict(self._binds)
+        self._fixed = {
+            name: bind.value if (convert := converts[name]) is None else convert(bind.value)
+            for name, bind in binds.items()
+            if not bind.required
+        }
         columns = list(statement.selected_columns) if isinstance(statement, Select) else []
         self._row: Any = namedtuple("Row", [str(column.key) for column in columns]) if columns else None
         processors = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
         self._converts = tuple((at, convert) for at, convert in enumerate(processors) if convert is not None)
 
-    def run(self, connection: sqlite3.Connection, given: Mapping[str, Any]) -> Rows:
-        """Execute, and fetch every row."""
+    def run(self, connection: sqlite3.Connection, given: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Rows:
+        """Execute, once or for each of several, and fetch every row."""
+        if not isinstance(given, Mapping):
+            return Rows([], connection.executemany(self.text, [self._values(one) for one in given]).rowcount)
+        cursor = connection.execute(self.text, self._values(given))
+        rows = cursor.fetchall() if self._row is not None else ()
+        return Rows([self._made(row) for row in rows], cursor.rowcount)
+
+    def _values(self, given: Mapping[str, Any]) -> list[Any]:
         fixed = self._fixed
         values = []
         for name, convert in self._binds:
-            value = given[name] if name in given else fixed[name]
-            values.append(value if convert is None else convert(value))
-        cursor = connection.execute(self.text, values)
-        rows = cursor.fetchall() if self._row is not None else ()
-        return Rows([self._made(row) for row in rows], cursor.rowcount)
+            if name in given:
+                value = given[name]
+                values.append(value if convert is None else convert(value))
+            else:
+                values.append(fixed[name])
+        return values
 
     def _made(self, row: Sequence[Any]) -> Any:
         if not self._converts:

@@ -7,7 +7,7 @@ import random
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -34,6 +34,7 @@ from pycryptoutil.storage.failures import unavailable
 from pycryptoutil.storage.group import GroupCommit
 from pycryptoutil.storage.prepared import Found, Prepared
 
+_BEGIN: Final = "BEGIN IMMEDIATE"
 _BUSY_SECONDS: Final = 10.0
 _MIGRATION_SECONDS: Final = 300.0
 _LONGEST_PAUSE: Final = 0.004
@@ -67,7 +68,7 @@ class SqliteBackend:
         # readers beyond these are opened and closed again: a file handle is cheap, waiting for one is not
         self._idle: deque[Connection] = deque()
         self._pool_size = pool_size
-        self._writers = self._engine("BEGIN IMMEDIATE", _WRITER_PRAGMAS)
+        self._writers = self._engine(_BEGIN, _WRITER_PRAGMAS)
         self._writer: Connection | None = None
         self.group = GroupCommit(self._begin, clock)
 
@@ -104,8 +105,9 @@ class SqliteBackend:
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
-            patience = connection.get_execution_options().get("patience", _BUSY_SECONDS)
-            _patiently(lambda: connection.exec_driver_sql(begin), patience)
+            if not _driver(connection).in_transaction:  # a group has begun by the driver, which costs half as much
+                patience = connection.get_execution_options().get("patience", _BUSY_SECONDS)
+                _patiently(lambda: connection.exec_driver_sql(begin), patience)
 
         return engine
 
@@ -138,17 +140,19 @@ class SqliteBackend:
         if self._writer is None or self._writer.closed or self._writer.invalidated:
             self._writer = self._writers.connect()
         try:
-            self._writer.begin()
+            driver = _driver(self._writer)
+            _patiently(lambda: driver.execute(_BEGIN), _BUSY_SECONDS)
+            self._writer.begin()  # or SQLAlchemy would roll back by itself after an error
         except BaseException:
             self._drop_writer()
             raise
         return self._writer
 
     def _drop_writer(self) -> None:
-        if self._writer is not None:
-            self._writer.invalidate()
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None and not writer.closed:
+            writer.invalidate()
+            writer.close()
 
     @contextmanager
     def read(self, tenant_id: str) -> Iterator[Connection]:  # noqa: ARG002  one lock here: the filter of each query
@@ -205,7 +209,9 @@ class SqliteBackend:
     def lock(self, connection: Connection, name: str) -> None:
         """Nothing to do: a unit of work is the only writer of the whole file."""
 
-    def run(self, connection: Connection, statement: Prepared, params: Mapping[str, Any]) -> Found:
+    def run(
+        self, connection: Connection, statement: Prepared, params: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    ) -> Found:
         """Go to the driver with what is known already."""
         return statement.compiled(connection.dialect).run(_driver(connection), params)
 

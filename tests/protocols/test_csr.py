@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cryptography import x509 as other
 from hypothesis import given
@@ -92,6 +94,15 @@ def test_a_changed_request_proves_nothing() -> None:
     encoded = material.vector("csr/openssl-ec-P-256.pem").replace(b"b.example.test", b"c.example.test")
     with pytest.raises(Fault) as caught:
         csr.verify_csr(csr.decode_csr(encoded))
+    assert caught.value.kind is FaultKind.BAD_POP
+
+
+def test_proof_is_of_one_request_and_not_of_a_changed_copy() -> None:
+    made = csr.decode_csr(material.vector("csr/openssl-ec-P-256.pem"))
+    csr.verify_csr(made)
+    csr.verify_csr(made)  # known by now
+    with pytest.raises(Fault) as caught:
+        csr.verify_csr(replace(made, info=made.info[:-1] + bytes([made.info[-1] ^ 1])))
     assert caught.value.kind is FaultKind.BAD_POP
 
 

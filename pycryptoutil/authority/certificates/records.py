@@ -19,6 +19,7 @@ from pycryptoutil.authority.model import (
     CertificateFilter,
     CertificateRecord,
     CertificateStatus,
+    IssuedCertificate,
     Page,
     RevocationReason,
 )
@@ -31,6 +32,22 @@ from pycryptoutil.storage import SYSTEM_TENANT, Reader
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND = timedelta(microseconds=1)
 _INDEXED_AT_ONCE = 200
+
+
+def answer(row: CertificateRow, authority: str, issuers: tuple[bytes, ...], *, repeated: bool) -> IssuedCertificate:
+    """Return a stored certificate as an answer."""
+    return IssuedCertificate(
+        serial=row.serial,
+        der=row.der or b"",
+        chain=issuers,
+        authority=authority,
+        profile=row.profile,
+        subject=row.subject,
+        sans=tuple(row.names.splitlines()),
+        not_before=row.not_before,
+        not_after=row.not_after,
+        repeated=repeated,
+    )
 
 
 def record(row: CertificateRow, authority: str, now: datetime) -> CertificateRecord:
@@ -226,8 +243,7 @@ def revoked_authority(reader: Reader, ca: AuthorityRow, rows: Iterable[Authority
     by_id = {row.id: row for row in rows}
     at = ca
     while at.parent_id in by_id:
-        serial = _serial_of(at.certificate)
-        if any(row.revoked_at is not None for row in store.by_serial(reader, serial, at.parent_id)):
+        if store.is_revoked(reader, at.parent_id, _serial_of(at.certificate)):
             return at
         at = by_id[at.parent_id]
     return None

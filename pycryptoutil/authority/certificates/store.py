@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, literal, or_, select, tuple_, update
 
 from pycryptoutil.authority.model import (
+    AuthorityStatus,
     CertificateState,
     RevocationEvent,
     RevocationReason,
@@ -84,6 +85,27 @@ _COMPROMISED: Final = Prepared(
     )
     .limit(1)
 )
+_STANDING: Final = Prepared(
+    select(
+        authorities.c.status,
+        exists(literal(1))
+        .where(
+            certificates.c.tenant_id == bindparam("tenant_id"),
+            certificates.c.spki_sha256 == bindparam("spki_sha256"),
+            certificates.c.reason == RevocationReason.KEY_COMPROMISE.code,
+        )
+        .label("compromised"),
+    ).where(authorities.c.tenant_id == bindparam("tenant_id"), authorities.c.id == bindparam("authority_id"))
+)
+_REVOKED: Final = Prepared(
+    select(certificates.c.revoked_at).where(
+        certificates.c.tenant_id == bindparam("tenant_id"),
+        certificates.c.authority_id == bindparam("authority_id"),
+        certificates.c.serial == bindparam("serial"),
+        certificates.c.state == CertificateState.ISSUED.value,
+        certificates.c.revoked_at.is_not(None),
+    )
+)
 _BY_SERIAL: Final = Prepared(
     select(*_COLUMNS)
     .where(
@@ -123,13 +145,8 @@ def put_names(uow: UnitOfWork, rows: Iterable[CertificateRow]) -> None:
         for row in rows
         for term in terms(row.subject, row.names)
     ]
-    if not found:
-        return
-    if uow.dialect == "sqlite":
-        for one in found:
-            uow.execute(_NAME, one)
-    else:
-        uow.execute(certificate_names.insert(), found)  # in one go: each would be a way to the server and back
+    if found:
+        uow.execute(_NAME, found)
 
 
 def exact_term(name: str) -> str:
@@ -262,6 +279,29 @@ def position() -> ColumnElement[Any]:
 def position_at(place: tuple[datetime, str]) -> ColumnElement[Any]:
     """Return a given place in that order."""
     return tuple_(literal(place[0], Instant), literal(place[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What may keep a CA from certifying a key, as it is now."""
+
+    active: bool  # the CA
+    compromised: bool  # the key
+
+
+def standing(reader: Reader, authority_id: str, spki_sha256: str) -> Standing:
+    """Ask about the CA and the key in one go: every issuance does, inside the unit of work that signs."""
+    given = {"tenant_id": reader.tenant_id, "authority_id": authority_id, "spki_sha256": spki_sha256}
+    found = reader.execute(_STANDING, given).one_or_none()
+    if found is None:
+        return Standing(active=False, compromised=False)
+    return Standing(found.status == AuthorityStatus.ACTIVE.value, bool(found.compromised))
+
+
+def is_revoked(reader: Reader, authority_id: str, serial: str) -> bool:
+    """Tell whether this certificate is revoked or on hold."""
+    given = {"tenant_id": reader.tenant_id, "authority_id": authority_id, "serial": serial}
+    return reader.execute(_REVOKED, given).first() is not None
 
 
 def key_is_compromised(reader: Reader, spki_sha256: str) -> bool:

@@ -17,6 +17,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority import issue
 from pycryptoutil.authority import store as tables
+from pycryptoutil.authority.certificates import records
 from pycryptoutil.authority.certificates import store as certificates
 from pycryptoutil.authority.credentials import store as credentials
 from pycryptoutil.authority.enrolment import order as orders
@@ -202,7 +203,7 @@ class Enrolments:
         ca = next((one for one in authorities if one.id == row.authority_id), None)
         if found is None or ca is None:
             raise Fault(FaultKind.INTERNAL, f"enrolment {row.id} issued {row.serial}, which is not there")
-        return issue.from_row(found, ca.name, chain(ca, authorities), repeated=True)
+        return records.answer(found, ca.name, chain(ca, authorities), repeated=True)
 
     def approvals(
         self, tenant_id: str, wanted: ApprovalFilter | None = None, cursor: str = "", limit: int = 50

@@ -145,6 +145,7 @@ class ScepService:
             credential=caller.credential,
             previous_certificate=caller.certificate.der if caller.certificate is not None else None,
             idempotency_key=f"scep:{request.message.transaction_id}",
+            request=body.csr,
         )
         enrolment = self._service.enrol(place.tenant_id, order, caller.actor, request_id)
         if enrolment.state is EnrolmentState.PENDING:

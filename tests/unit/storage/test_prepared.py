@@ -60,6 +60,14 @@ def test_changes_tell_how_many(database: Database) -> None:
         assert uow.execute(GET, {"name": "a"}).first().value == "w"
 
 
+def test_several_rows_go_in_by_one_call(database: Database) -> None:
+    with database.unit_of_work(SYSTEM_TENANT) as uow:
+        uow.execute(PUT, [{"name": name, "value": "v", "updated_at": NOW} for name in ("a", "b", "c")])
+    with database.read(SYSTEM_TENANT) as reader:
+        found = reader.execute(select(instance).where(instance.c.value == "v").order_by(instance.c.name)).all()
+    assert [(row.name, row.updated_at) for row in found] == [("a", NOW), ("b", NOW), ("c", NOW)]
+
+
 def test_a_naive_time_is_refused_here_too(database: Database) -> None:
     with pytest.raises((ValueError, Fault)), database.unit_of_work(SYSTEM_TENANT) as uow:
         uow.execute(PUT, {"name": "a", "value": "v", "updated_at": NOW.replace(tzinfo=None)})

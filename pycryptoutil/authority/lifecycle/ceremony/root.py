@@ -17,7 +17,7 @@ from typing import Any, Final
 from pycryptoutil_protocols import algorithms, der, pem
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.names import Name, decode_name
-from pycryptoutil_protocols.x509 import Certificate, decode_certificate, encode_extensions
+from pycryptoutil_protocols.x509 import Certificate, decode_certificate, decode_tbs, encode_extensions
 
 from pycryptoutil.authority import extensions, lint, serials, subject
 from pycryptoutil.authority.crl import generate
@@ -316,7 +316,7 @@ def _certify(
     times = (int(start.timestamp()), int(end.timestamp()))
     tbs = builder.tbs(serials.new_serial(_INSTANCE), *times, name.der, spki, encode_extensions(made))
     identifier = algorithms.signature_identifier(signer.signature_algorithm)
-    lint.check(lint.Subject(lint.decode_tbs(tbs), profile, root, info.algorithm, identifier, now))
+    lint.check(lint.Subject(decode_tbs(tbs), profile, root, info.algorithm, identifier, now))
     certificate = builder.sign(tbs)
     if der.read(certificate).children()[0].encoded != tbs:
         text = "what was signed is not what was linted"

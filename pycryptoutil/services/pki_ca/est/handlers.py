@@ -167,6 +167,7 @@ def _order(csr: CertificationRequest, caller: Caller) -> IssueOrder:
         credential=caller.credential,
         previous_certificate=caller.certificate.der if caller.certificate is not None else None,
         idempotency_key="est",
+        request=csr,
     )
 
 
