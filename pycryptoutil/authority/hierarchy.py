@@ -15,7 +15,7 @@ from pycryptoutil_protocols.x509 import Certificate, Extension
 from pycryptoutil.authority import internal, issue, keys, store, subject
 from pycryptoutil.authority.crl import series
 from pycryptoutil.authority.events import EventType, emit
-from pycryptoutil.authority.issue import Issuance
+from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.model import AuthorityKind, AuthorityOrder, AuthorityStatus, IssueOrder
 from pycryptoutil.authority.names import refused
 from pycryptoutil.authority.profile import NameConstraintSet, Profile

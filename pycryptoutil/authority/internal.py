@@ -6,14 +6,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from pycryptoutil.authority import issue
-from pycryptoutil.authority.issue import Issuance
+from pycryptoutil.authority import decisions, issue
+from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.names import refused
 from pycryptoutil.storage import UnitOfWork
 
 SYSTEM: Final = "system"
 _SECOND: Final = timedelta(seconds=1)
-_STEPS: Final[tuple[Callable[[Issuance], None], ...]] = (issue.build_tbs, issue.lint_tbs)
+_STEPS: Final[tuple[Callable[[Issuance], None], ...]] = (decisions.build_tbs, decisions.lint_tbs)
 _WRITES: Final[tuple[Callable[[Issuance, UnitOfWork], None], ...]] = (
     issue.reserve_serial,
     issue.audit_intent,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from pycryptoutil_protocols.csr import decode_csr
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
 from pycryptoutil.authority import hierarchy, issue, statistics, store, transparency
@@ -53,7 +51,7 @@ from pycryptoutil.authority.transactions import store as transaction_store
 from pycryptoutil.authority.vault import KeyVault
 from pycryptoutil.barrier import Barrier
 from pycryptoutil.clock import Clock
-from pycryptoutil.crypto.keys import PrivateKey, generate
+from pycryptoutil.crypto.keys import PrivateKey
 from pycryptoutil.crypto.signer import KeySigner
 from pycryptoutil.http.paging import decode_cursor
 from pycryptoutil.storage import SYSTEM_TENANT, Database, UnitOfWork, audit
@@ -330,12 +328,7 @@ class CertificateAuthorityService:
 
         Fault(POLICY) where the profile asks for approval first: :meth:`enrol_generated` waits for it.
         """
-        if order.csr is not None:
-            decode_csr(order.csr)
-        profile = self.profile(tenant_id, order.profile or self._room.settings.default_profile)
-        key = generate(key_algorithm or profile.generated_key)
-        with_key = replace(order, spki=key.public_spki, idempotency_key="")
-        return issue.run(self._room, tenant_id, with_key, actor, request_id), key
+        return self.enrolments.issue_generated(tenant_id, order, actor, request_id, key_algorithm)
 
     # -- enrolment with approval ---------------------------------------------------------------------------------------
 

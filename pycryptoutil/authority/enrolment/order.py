@@ -14,7 +14,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil.authority import store
 from pycryptoutil.authority.credentials import store as credentials
 from pycryptoutil.authority.enrolment.store import EnrolmentRow
-from pycryptoutil.authority.issue import Issuance, joined_digest
+from pycryptoutil.authority.issuance import Issuance, joined_digest
 from pycryptoutil.authority.model import Credential, IssueOrder
 from pycryptoutil.storage import Reader
 

@@ -15,7 +15,7 @@ from typing import Final
 from pycryptoutil_protocols.csr import decode_csr
 from pycryptoutil_protocols.faults import Fault, FaultKind
 
-from pycryptoutil.authority import issue
+from pycryptoutil.authority import decisions, issue
 from pycryptoutil.authority import store as tables
 from pycryptoutil.authority.certificates import records
 from pycryptoutil.authority.certificates import store as certificates
@@ -32,7 +32,7 @@ from pycryptoutil.authority.enrolment.model import (
 )
 from pycryptoutil.authority.enrolment.store import DecisionRow, EnrolmentRow
 from pycryptoutil.authority.events import EventType, emit
-from pycryptoutil.authority.issue import Issuance
+from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.model import IssuedCertificate, IssueOrder
 from pycryptoutil.authority.room import Room, chain, load_profile
 from pycryptoutil.authority.store import ENROLMENT_KEYS
@@ -78,6 +78,26 @@ class Enrolments:
 
         It is kept, sealed, while it waits and as long as repeats are answered.
         """
+        i, key, algorithm = self._begin_with_key(tenant_id, order, actor, request_id, key_algorithm)
+        if not i.profile.approvals:
+            return Enrolment("", tenant_id, EnrolmentState.ISSUED, issue.run_begun(i)), key
+        answer, row = self._ask(i, key, algorithm)
+        if answer.state is not EnrolmentState.ISSUED or row.sealed_key is None:
+            return answer, None
+        return answer, self._room.barrier.open_key(row.sealed_key, ENROLMENT_KEYS.aad(tenant_id, row.id))
+
+    def issue_generated(
+        self, tenant_id: str, order: IssueOrder, actor: str, request_id: str, key_algorithm: str
+    ) -> tuple[IssuedCertificate, PrivateKey]:
+        """Make a key and a certificate for it at once; Fault(POLICY) where the profile asks for approval first."""
+        once = replace(order, idempotency_key="")
+        i, key, _ = self._begin_with_key(tenant_id, once, actor, request_id, key_algorithm)
+        return issue.run_begun(i), key
+
+    def _begin_with_key(
+        self, tenant_id: str, order: IssueOrder, actor: str, request_id: str, key_algorithm: str
+    ) -> tuple[Issuance, PrivateKey, str]:
+        """Make a key, of the profile's algorithm unless one is named. A CSR gives the names only, not its key."""
         if order.csr is not None:
             decode_csr(order.csr)
         with self._room.database.read(tenant_id) as reader:
@@ -87,17 +107,11 @@ class Enrolments:
         # without approval a repeat gets another key, and so another certificate
         idempotency_key = order.idempotency_key if profile.approvals else ""
         with_key = replace(order, spki=key.public_spki, idempotency_key=idempotency_key)
-        i = issue.begin(self._room, tenant_id, with_key, actor, request_id)
-        if not i.profile.approvals:
-            return Enrolment("", tenant_id, EnrolmentState.ISSUED, issue.run_begun(i)), key
-        answer, row = self._ask(i, key, algorithm)
-        if answer.state is not EnrolmentState.ISSUED or row.sealed_key is None:
-            return answer, None
-        return answer, self._room.barrier.open_key(row.sealed_key, ENROLMENT_KEYS.aad(tenant_id, row.id))
+        return issue.begin(self._room, tenant_id, with_key, actor, request_id), key, algorithm
 
     def _ask(self, i: Issuance, key: PrivateKey | None, algorithm: str = "") -> tuple[Enrolment, EnrolmentRow]:
         with issue.refusals_audited(i):
-            issue.read_request(i)
+            decisions.read_request(i)
             digest = orders.digest(i, algorithm if key is not None else None)
             found = self._current(i.ca.tenant_id, digest)
             if found is None:

@@ -15,7 +15,7 @@ from pycryptoutil_protocols.x509 import Certificate, decode_certificate
 from pycryptoutil.authority import internal, issue, store
 from pycryptoutil.authority.certificates import store as certificates
 from pycryptoutil.authority.extensions import decode_basic_constraints
-from pycryptoutil.authority.issue import Issuance
+from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.lifecycle import store as lifecycle
 from pycryptoutil.authority.lifecycle.linking import Request
 from pycryptoutil.authority.lifecycle.store import LinkKind, LinkRow

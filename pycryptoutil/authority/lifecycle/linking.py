@@ -11,7 +11,7 @@ from pycryptoutil_protocols.x509 import Certificate, Extension, decode_certifica
 
 from pycryptoutil.authority import internal
 from pycryptoutil.authority.extensions import Wanted, decode_basic_constraints
-from pycryptoutil.authority.issue import Issuance
+from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.lifecycle import store
 from pycryptoutil.authority.lifecycle.store import LinkKind, LinkRow
 from pycryptoutil.authority.model import IssueOrder

@@ -20,7 +20,7 @@ from pycryptoutil.authority import hierarchy, internal, issue, keys, serials, st
 from pycryptoutil.authority.certificates import store as certificates
 from pycryptoutil.authority.extensions import Wanted
 from pycryptoutil.authority.hierarchy import Plan
-from pycryptoutil.authority.issue import Issuance
+from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.lifecycle import linking, publication
 from pycryptoutil.authority.lifecycle import store as lifecycle
 from pycryptoutil.authority.lifecycle.linking import Request

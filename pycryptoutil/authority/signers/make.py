@@ -14,7 +14,7 @@ from pycryptoutil_protocols.x509 import decode_certificate
 
 from pycryptoutil.authority import internal, serials, store, subject
 from pycryptoutil.authority.certificates import store as certificates
-from pycryptoutil.authority.issue import Issuance
+from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.model import IssueOrder
 from pycryptoutil.authority.profile import Profile
 from pycryptoutil.authority.profile_file import built_in_profiles, internal_profiles

@@ -16,9 +16,9 @@ from pycryptoutil_protocols.ct import codec
 from pycryptoutil_protocols.faults import Fault, FaultKind
 from pycryptoutil_protocols.x509 import Extension, encode_extensions
 
-from pycryptoutil.authority import issue
+from pycryptoutil.authority import decisions, issue
 from pycryptoutil.authority.credentials import store as credentials
-from pycryptoutil.authority.issue import Issuance
+from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.room import chain
 from pycryptoutil.authority.transparency import ending, logs, store
 from pycryptoutil.storage import UnitOfWork, audit
@@ -50,7 +50,7 @@ def precertify(i: Issuance) -> None:
         )
         i.extensions = (*i.extensions, codec.sct_list(scts))
         i.tbs = _encode(i, i.extensions)
-        issue.lint_tbs(i)
+        decisions.lint_tbs(i)
     except Exception:
         _give_up(i, der)
         raise

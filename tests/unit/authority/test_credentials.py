@@ -11,6 +11,7 @@ from pycryptoutil_protocols.faults import Fault, FaultKind
 from sqlalchemy import select
 
 from pycryptoutil.authority import AuthorityOrder, AuthorityStatus, CredentialOrder, IssueOrder, NamePatterns, issue
+from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.store import credentials
 from tests.support.authority import NOW, OTHER_TENANT, TENANT, World, csr
 
@@ -167,7 +168,7 @@ def test_a_repeat_that_races_the_first_is_no_second_use(world: World, monkeypatc
     first = world.service.issue(TENANT, order, "tests")
     real, looks = issue._repeated, []
 
-    def late(i: issue.Issuance) -> object:
+    def late(i: Issuance) -> object:
         looks.append(i)
         return real(i) if len(looks) > 1 else None  # the first look came before the other one's commit
 

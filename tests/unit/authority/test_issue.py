@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 
 from pycryptoutil.authority import CredentialOrder, IssuedCertificate, IssueOrder, NamePatterns, RevocationReason, issue
 from pycryptoutil.authority.certificates import store as certificate_store
+from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.store import certificates as certificates_table
 from pycryptoutil.storage import audit
 from tests.support.authority import NOW, OTHER_TENANT, PLAIN, TENANT, World, csr, new_key
@@ -479,7 +480,7 @@ def test_a_crash_between_two_steps_leaves_nothing_signed_unknown(
     order = IssueOrder(csr=csr("a.example.com"), profile="tls-server", credential=made.credential, idempotency_key="k")
     before = count(world)
 
-    def crash(_i: issue.Issuance, _uow: object) -> None:
+    def crash(_i: Issuance, _uow: object) -> None:
         raise Crash
 
     steps = [*issue.WRITES[:step], crash, *issue.WRITES[step:]]
@@ -521,7 +522,7 @@ def _noting(write: Callable[..., None], calls: list[object]) -> Callable[..., No
 def test_what_was_signed_must_be_what_was_linted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     other = world.service.issue(TENANT, IssueOrder(csr=csr("other.example.com")), WHO)
 
-    def swap(i: issue.Issuance, _uow: object) -> None:
+    def swap(i: Issuance, _uow: object) -> None:
         i.der = other.der
 
     monkeypatch.setattr(issue, "WRITES", tuple(swap if w is issue.sign else w for w in issue.WRITES))
