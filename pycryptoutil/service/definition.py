@@ -97,6 +97,11 @@ class Context:
         return self.principal.tenant_id
 
     @property
+    def actor(self) -> str:
+        """The principal, as audit events name it."""
+        return f"{self.principal.kind.value}:{self.principal.name}"
+
+    @property
     def database(self) -> Database:
         """Where units of work come from."""
         return self.resources.database

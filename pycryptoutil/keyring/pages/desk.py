@@ -25,6 +25,10 @@ class Visit(Protocol):
         """Who asks."""
 
     @property
+    def actor(self) -> str:
+        """The same, as audit events name them."""
+
+    @property
     def parameters(self) -> Mapping[str, str]:
         """What the path says."""
 
@@ -70,7 +74,7 @@ class Desk:
 
 def who(visit: Visit, request: Request) -> tuple[str, str]:
     """Name the principal as audit events do, and the request."""
-    return f"{visit.principal.kind.value}:{visit.principal.name}", request.request_id
+    return visit.actor, request.request_id
 
 
 NOTICES: Final = {

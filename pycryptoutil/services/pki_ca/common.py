@@ -23,11 +23,6 @@ def authority_of(context: Context) -> CertificateAuthorityService:
     return found
 
 
-def actor(context: Context) -> str:
-    """Name the principal as audit events do."""
-    return f"{context.principal.kind.value}:{context.principal.name}"
-
-
 def to_pem(der: bytes, label: str = "CERTIFICATE") -> str:
     """Armour DER (RFC 7468)."""
     return pem.encode_pem(label, der).decode("ascii")

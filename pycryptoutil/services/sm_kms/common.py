@@ -27,11 +27,6 @@ def keyring_of(context: Context) -> KeyringService:
     return found
 
 
-def actor(context: Context) -> str:
-    """Name the principal as audit events do."""
-    return f"{context.principal.kind.value}:{context.principal.name}"
-
-
 def recipient(members: Any, pointer: str = "recipient") -> JwkPublic:
     """Read the public key that something is to be encrypted to; Fault(INVALID, MALFORMED, WEAK_KEY)."""
     try:
@@ -57,7 +52,6 @@ __all__ = [
     "Jwk",
     "Reason",
     "Version",
-    "actor",
     "b64e",
     "keyring_of",
     "number",

@@ -11,6 +11,7 @@ from joserfc import jws as their_jws
 from joserfc.jwk import KeySet
 
 from pycryptoutil.jose.text import b64d, b64e
+from pycryptoutil.service.definition import Context
 from tests.support.door import Caller, Door
 
 SIGNS = [
@@ -361,9 +362,8 @@ def test_a_stream_asks_the_gate_again_for_each_portion(admin: Caller) -> None:
     from pycryptoutil.services.jose_ja.jws.handlers import OPERATIONS
 
     door = admin.door
-    context: Any = type("Context", (), {})()
-    context.state, context.tenant_id, context.database = door.edge.state, door.tenant_id, door.database
-    context.principal = door.edge.anonymous
+    assert door.edge.resources is not None
+    context = Context(door.edge.state, door.edge.anonymous, door.edge.resources)
     request: Any = type("Request", (), {"body": raw, "request_id": "r"})()
     response = OPERATIONS[0].stream(context, request)
     assert not isinstance(response.body, bytes)

@@ -123,7 +123,7 @@ def rotate(context: Context, request: Request) -> View | Response:
     filled = read(RotateForm, form_fields(request))
     if filled.model is not None:
         try:
-            who = (handlers.actor(context), request.request_id)
+            who = (context.actor, request.request_id)
             rotation.rotate(context.state, context.tenant_id, key.id, who, force=filled.model.force)
         except Fault as fault:
             filled = refused(filled, fault)

@@ -24,13 +24,8 @@ from pycryptoutil.storage.audit import AuditEvent
 _PURPOSES: Final = {"sig": Purpose.SIGN, "enc": Purpose.ENCRYPT}
 
 
-def actor(context: Context) -> str:
-    """Name the principal as audit events do."""
-    return f"{context.principal.kind.value}:{context.principal.name}"
-
-
 def _who(context: Context, request: Request) -> tuple[str, str]:
-    return actor(context), request.request_id
+    return context.actor, request.request_id
 
 
 def _refused(said: str, pointer: str) -> Fault:
@@ -71,7 +66,7 @@ def _policies(context: Context, request: Request, policy: models.TokenPolicy | N
 
     def put(uow: UnitOfWork, key: ElasticKey) -> None:
         store.put(uow, key.id, policy.model_dump())
-        audit.append(uow, AuditEvent("key.token-policy", actor(context), key.id, request_id=request.request_id))
+        audit.append(uow, AuditEvent("key.token-policy", context.actor, key.id, request_id=request.request_id))
 
     return put
 

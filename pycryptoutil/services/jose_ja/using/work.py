@@ -176,13 +176,12 @@ class Work:
         """Record what was done: every failure, and of successes each Nth. What cannot be recorded fails."""
         if not tally.failed and not self.state.samples.due(action):
             return
-        principal = self.context.principal
         details: dict[str, Any] = {"items": tally.items}
         if tally.failed:
             details |= {"failed": tally.failed, "faults": dict(tally.faults)}
         event = AuditEvent(
             action,
-            f"{principal.kind.value}:{principal.name}"[:300],
+            self.context.actor[:300],
             ",".join(sorted(self._rings))[:500],
             "failure" if tally.failed else "success",
             details,

@@ -9,7 +9,7 @@ from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.service.definition import Context
 from pycryptoutil.services.pki_ca.approvals import models
-from pycryptoutil.services.pki_ca.common import actor, authority_of, to_pem
+from pycryptoutil.services.pki_ca.common import authority_of, to_pem
 
 _SPECIAL: Final = frozenset({"state", "serial", "csr", "decisions"})
 
@@ -52,11 +52,11 @@ def get_approval(context: Context, _request: Request) -> Response:
 
 def approve(context: Context, request: Request) -> Response:
     """Agree; the last approval that is needed issues the certificate."""
-    arguments = (context.tenant_id, context.parameters["id"], actor(context), context.body.comment, request.request_id)
+    arguments = (context.tenant_id, context.parameters["id"], context.actor, context.body.comment, request.request_id)
     return json_response(view(authority_of(context).approve(*arguments)))
 
 
 def reject(context: Context, request: Request) -> Response:
     """Refuse."""
-    arguments = (context.tenant_id, context.parameters["id"], actor(context), context.body.comment, request.request_id)
+    arguments = (context.tenant_id, context.parameters["id"], context.actor, context.body.comment, request.request_id)
     return json_response(view(authority_of(context).reject(*arguments)))

@@ -30,7 +30,6 @@ from pycryptoutil.services.pki_ca.common import (
     CHAIN_TYPE,
     DER_TYPE,
     PEM_TYPE,
-    actor,
     authority_of,
     to_pem,
     wanted_type,
@@ -64,7 +63,7 @@ def issue_certificate(context: Context, request: Request) -> Response:
         must_staple=body.must_staple,
         idempotency_key=repeat,
     )
-    arguments = (context.tenant_id, order, actor(context), request.request_id)
+    arguments = (context.tenant_id, order, context.actor, request.request_id)
     key = None
     if body.generate_key:
         answer, key = authority_of(context).enrol_generated(*arguments, body.key_algorithm or "")
@@ -164,7 +163,7 @@ def _change(context: Context, request: Request, reason: RevocationReason, invali
         context.parameters["serial"],
         reason,
         invalidity_date,
-        actor(context),
+        context.actor,
         request.request_id,
         context.query.authority,
     )
@@ -186,7 +185,7 @@ def revoke_by_key(context: Context, request: Request) -> Response:
     """Revoke or hold every certificate of a key."""
     body: models.RevokeKeyBody = context.body
     found = authority_of(context).revoke_by_key(
-        context.tenant_id, _key(context, body), _bulk(body), actor(context), request.request_id
+        context.tenant_id, _key(context, body), _bulk(body), context.actor, request.request_id
     )
     return _many(context, found)
 
@@ -195,7 +194,7 @@ def revoke_by_requester(context: Context, request: Request) -> Response:
     """Revoke or hold what somebody has had issued."""
     body: models.RevokeRequesterBody = context.body
     found = authority_of(context).revoke_by_requester(
-        context.tenant_id, body.requester, _bulk(body), actor(context), request.request_id
+        context.tenant_id, body.requester, _bulk(body), context.actor, request.request_id
     )
     return _many(context, found)
 

@@ -12,7 +12,7 @@ from pycryptoutil.authority.lifecycle.store import LinkRow
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor, authority_of, to_pem
+from pycryptoutil.services.pki_ca.common import authority_of, to_pem
 from pycryptoutil.services.pki_ca.lifecycle import models
 from pycryptoutil.services.pki_ca.lifecycle.offline import certificate
 
@@ -44,7 +44,7 @@ def certify(context: Context, request: Request) -> Response:
         unconstrained=body.unconstrained,
     )
     room, name = authority_of(context).room, context.parameters["name"]
-    made = cross.certify(room, context.tenant_id, name, order, actor(context), request.request_id)
+    made = cross.certify(room, context.tenant_id, name, order, context.actor, request.request_id)
     return json_response(_view(made), 201)
 
 

@@ -11,7 +11,7 @@ from pycryptoutil.authority.store import AuthorityRow
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor, authority_of, to_pem
+from pycryptoutil.services.pki_ca.common import authority_of, to_pem
 from pycryptoutil.services.pki_ca.lifecycle import models
 
 Step = Callable[[Room, str, str, str, str], Rollover]
@@ -49,13 +49,13 @@ def prepare(context: Context, request: Request) -> Response:
     body: models.RolloverBody = context.body
     order = RolloverOrder(body.key_algorithm or "", (body.validity_days or 0) * 86400)
     room, name = authority_of(context).room, context.parameters["name"]
-    made = rollover.prepare(room, context.tenant_id, name, order, actor(context), request.request_id)
+    made = rollover.prepare(room, context.tenant_id, name, order, context.actor, request.request_id)
     return json_response(_rollover(made), 201)
 
 
 def _step(context: Context, request: Request, step: Step) -> Response:
     service = authority_of(context)
-    done = step(service.room, context.tenant_id, context.parameters["name"], actor(context), request.request_id)
+    done = step(service.room, context.tenant_id, context.parameters["name"], context.actor, request.request_id)
     service.signers.forget()  # by name: they are looked up again
     return json_response(_rollover(done))
 

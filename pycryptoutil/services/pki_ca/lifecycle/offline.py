@@ -11,7 +11,7 @@ from pycryptoutil.authority.lifecycle.offline import InstallOrder, RequestOrder,
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor, authority_of, to_pem
+from pycryptoutil.services.pki_ca.common import authority_of, to_pem
 from pycryptoutil.services.pki_ca.lifecycle import models
 
 _MAX: Final = 128 * 1024
@@ -28,7 +28,7 @@ def create_request(context: Context, request: Request) -> Response:
     """Make a key and a request for it."""
     body: models.RequestBody = context.body
     order = RequestOrder(body.name or "", body.subject or "", body.key_algorithm, body.replaces or "")
-    made = offline.create(authority_of(context).room, context.tenant_id, order, actor(context), request.request_id)
+    made = offline.create(authority_of(context).room, context.tenant_id, order, context.actor, request.request_id)
     return json_response(_view(made), 201)
 
 
@@ -47,7 +47,7 @@ def get_request(context: Context, _request: Request) -> Response:
 def delete_request(context: Context, request: Request) -> Response:
     """Give one up."""
     room, name = authority_of(context).room, context.parameters["name"]
-    offline.delete(room, context.tenant_id, name, actor(context), request.request_id)
+    offline.delete(room, context.tenant_id, name, context.actor, request.request_id)
     return Response(204)
 
 
@@ -65,7 +65,7 @@ def install(context: Context, request: Request) -> Response:
         tuple(map(certificate, body.certificates)),
         pem.decode_body(body.crl.encode(), models.MAX_CRL_TEXT, ("X509 CRL",)) if body.crl is not None else None,
     )
-    done = offline.install(authority_of(context).room, context.tenant_id, order, actor(context), request.request_id)
+    done = offline.install(authority_of(context).room, context.tenant_id, order, context.actor, request.request_id)
     return json_response(
         models.InstalledView(**{name: getattr(done, name) for name in models.InstalledView.model_fields})
     )

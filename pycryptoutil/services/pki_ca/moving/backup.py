@@ -12,14 +12,14 @@ from pycryptoutil.authority.lifecycle.backup import RestoreOrder
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor, authority_of
+from pycryptoutil.services.pki_ca.common import authority_of
 from pycryptoutil.services.pki_ca.moving import models
 
 
 def make(context: Context, request: Request) -> Response:
     """Answer with one part."""
     body: models.BackupBody = context.body
-    room, name, who = authority_of(context).room, context.parameters["name"], actor(context)
+    room, name, who = authority_of(context).room, context.parameters["name"], context.actor
     recipient = body.recipient.encode()
     made = backup.part(room, context.tenant_id, name, recipient, body.cursor, who, request.request_id)
     encoded = base64.b64encode(made.der).decode("ascii")
@@ -36,7 +36,7 @@ def restore(context: Context, request: Request) -> Response:
         raise Fault(FaultKind.MALFORMED, text, text, pointer="document") from None
     order = RestoreOrder(document, body.override, body.replace, body.finish)
     service = authority_of(context)
-    done = backup.restore(service.room, context.tenant_id, order, actor(context), request.request_id)
+    done = backup.restore(service.room, context.tenant_id, order, context.actor, request.request_id)
     service.signers.forget()
     context.state.watch.notice()
     return json_response(models.RestoreView(**{name: getattr(done, name) for name in models.RestoreView.model_fields}))

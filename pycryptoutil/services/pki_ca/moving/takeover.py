@@ -15,7 +15,7 @@ from pycryptoutil.authority.model import RevocationReason
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor, authority_of
+from pycryptoutil.services.pki_ca.common import authority_of
 from pycryptoutil.services.pki_ca.lifecycle.offline import certificate
 from pycryptoutil.services.pki_ca.moving import models
 
@@ -32,7 +32,7 @@ def begin(context: Context, request: Request) -> Response:
         tuple(map(certificate, body.chain)),
         body.crl_number,
     )
-    row = takeover.begin(authority_of(context).room, context.tenant_id, order, actor(context), request.request_id)
+    row = takeover.begin(authority_of(context).room, context.tenant_id, order, context.actor, request.request_id)
     view = models.ImportView(
         id=row.id, name=row.name, status=row.status.value, subject=row.subject, key_algorithm=row.key_algorithm
     )
@@ -55,7 +55,7 @@ def add(context: Context, request: Request) -> Response:
         context.parameters["name"],
         rows,
         body.profile or "",
-        actor(context),
+        context.actor,
         request.request_id,
     )
     context.state.watch.notice()

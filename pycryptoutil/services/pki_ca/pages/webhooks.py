@@ -15,7 +15,6 @@ from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.page import Page, PageHandler, View, done
 from pycryptoutil.http.paging import MAX_CURSOR, page
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor
 
 PATH: Final = "/browser/webhooks"
 _WRITE: Final = "webhooks:write"
@@ -108,7 +107,7 @@ def create(context: Context, request: Request) -> View:
     if filled.model is None:
         return _form(filled, 422)
     try:
-        made = _events(context).add(context.tenant_id, filled.model.order(), actor(context), request.request_id)
+        made = _events(context).add(context.tenant_id, filled.model.order(), context.actor, request.request_id)
     except Fault as fault:
         return _form(refused(filled, fault), 422)
     return View("webhook_made.html", {"found": made.subscription, "secret": made.secret})
@@ -118,7 +117,7 @@ def _button(run: Callable[[EventService], Callable[..., Any]], notice: str, *mor
     """Return a handler that does one thing to a webhook; a refusal is said on its page."""
 
     def handler(context: Context, request: Request) -> View | Response:
-        found, who = _named(context), (actor(context), request.request_id)
+        found, who = _named(context), (context.actor, request.request_id)
         place = [context.parameters["delivery"]] if "delivery" in context.parameters else []
         try:
             run(_events(context))(context.tenant_id, found.id, *place, *more, *who)

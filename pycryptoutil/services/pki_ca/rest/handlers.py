@@ -25,7 +25,6 @@ from pycryptoutil.services.pki_ca.common import (
     CRL_TYPE,
     PEM_TYPE,
     YAML_TYPE,
-    actor,
     authority_of,
     to_pem,
     wanted_type,
@@ -76,7 +75,7 @@ def create_authority(context: Context, request: Request) -> Response:
         permitted_names=body.permitted_names,
         excluded_names=body.excluded_names,
     )
-    made = authority_of(context).create_authority(context.tenant_id, order, actor(context), request.request_id)
+    made = authority_of(context).create_authority(context.tenant_id, order, context.actor, request.request_id)
     return json_response(_authority(made, authority_of(context).authorities(context.tenant_id)), 201)
 
 
@@ -95,7 +94,7 @@ def get_authority(context: Context, request: Request) -> Response:
 def _set_status(context: Context, request: Request, status: AuthorityStatus) -> Response:
     name = context.parameters["name"]
     found = authority_of(context).set_authority_status(
-        context.tenant_id, name, status, actor(context), request.request_id
+        context.tenant_id, name, status, context.actor, request.request_id
     )
     return json_response(_authority(found, authority_of(context).authorities(context.tenant_id)))
 
@@ -151,14 +150,14 @@ def put_profile(context: Context, request: Request) -> Response:
         document = request.body.decode()
     except UnicodeDecodeError:
         raise Fault(FaultKind.MALFORMED, "profile is not UTF-8", "the profile is not UTF-8") from None
-    authority_of(context).put_profile(context.tenant_id, name, document, actor(context), request.request_id)
+    authority_of(context).put_profile(context.tenant_id, name, document, context.actor, request.request_id)
     return _profile(context, name)
 
 
 def delete_profile(context: Context, request: Request) -> Response:
     """Delete one of the tenant's own."""
     authority_of(context).delete_profile(
-        context.tenant_id, context.parameters["name"], actor(context), request.request_id
+        context.tenant_id, context.parameters["name"], context.actor, request.request_id
     )
     return Response(204)
 
@@ -203,7 +202,7 @@ def get_crl(context: Context, request: Request) -> Response:
 def publish_crl(context: Context, _request: Request) -> Response:
     """Make a CRL now."""
     found = _named(context, context.parameters["authority"])
-    document = context.state.crl.publish(context.tenant_id, found.id, actor(context))
+    document = context.state.crl.publish(context.tenant_id, found.id, context.actor)
     return json_response(_crl(found, document, whole=False), 201)
 
 
@@ -228,7 +227,7 @@ def create_credential(context: Context, request: Request) -> Response:
         expires_at=body.expires_at,
         description=body.description,
     )
-    made = authority_of(context).credential_add(context.tenant_id, order, actor(context), request.request_id)
+    made = authority_of(context).credential_add(context.tenant_id, order, context.actor, request.request_id)
     return json_response(models.NewCredentialView(**_credential(made.credential), password=made.password), 201)
 
 
@@ -250,6 +249,6 @@ def get_credential(context: Context, _request: Request) -> Response:
 def delete_credential(context: Context, request: Request) -> Response:
     """Withdraw a credential."""
     authority_of(context).credential_delete(
-        context.tenant_id, context.parameters["id"], actor(context), request.request_id
+        context.tenant_id, context.parameters["id"], context.actor, request.request_id
     )
     return Response(204)

@@ -9,7 +9,6 @@ from pycryptoutil.authority.ssh import SshCertificate, SshOrder, SshService
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response, page
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor
 from pycryptoutil.services.pki_ca.ssh import models
 
 KEY_TYPE = "text/plain"
@@ -36,7 +35,7 @@ def issue(context: Context, request: Request) -> Response:
         validity=timedelta(seconds=body.validity_seconds) if body.validity_seconds is not None else None,
         critical_options={str(name): value for name, value in body.critical_options.items()},
     )
-    return json_response(_view(_ssh(context).issue(context.tenant_id, order, actor(context), request.request_id)), 201)
+    return json_response(_view(_ssh(context).issue(context.tenant_id, order, context.actor, request.request_id)), 201)
 
 
 def listing(context: Context, _request: Request) -> Response:

@@ -9,7 +9,6 @@ from pycryptoutil.authority.service import after_cursor
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response, page
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor
 from pycryptoutil.services.pki_ca.webhooks import models
 
 
@@ -43,7 +42,7 @@ def create_webhook(context: Context, request: Request) -> Response:
     """Subscribe."""
     body: models.WebhookBody = context.body
     order = SubscriptionOrder(body.url, body.types, body.description, body.secret or "")
-    made = _events(context).add(context.tenant_id, order, actor(context), request.request_id)
+    made = _events(context).add(context.tenant_id, order, context.actor, request.request_id)
     return json_response(models.NewWebhookView(**_plain(made.subscription), secret=made.secret), 201)
 
 
@@ -61,7 +60,7 @@ def get_webhook(context: Context, _request: Request) -> Response:
 
 def delete_webhook(context: Context, request: Request) -> Response:
     """Unsubscribe."""
-    _events(context).delete(context.tenant_id, context.parameters["id"], actor(context), request.request_id)
+    _events(context).delete(context.tenant_id, context.parameters["id"], context.actor, request.request_id)
     return Response(204)
 
 
@@ -77,14 +76,14 @@ def disable_webhook(context: Context, request: Request) -> Response:
 
 def _set_active(context: Context, request: Request, active: bool) -> Response:
     found = _events(context).set_active(
-        context.tenant_id, context.parameters["id"], active, actor(context), request.request_id
+        context.tenant_id, context.parameters["id"], active, context.actor, request.request_id
     )
     return json_response(models.WebhookView(**_plain(found)))
 
 
 def test_webhook(context: Context, request: Request) -> Response:
     """Send a test event."""
-    found = _events(context).test(context.tenant_id, context.parameters["id"], actor(context), request.request_id)
+    found = _events(context).test(context.tenant_id, context.parameters["id"], context.actor, request.request_id)
     return json_response(_delivery(found), 202)
 
 
@@ -104,7 +103,7 @@ def redeliver(context: Context, request: Request) -> Response:
         context.tenant_id,
         context.parameters["id"],
         context.parameters["delivery"],
-        actor(context),
+        context.actor,
         request.request_id,
     )
     return json_response(_delivery(found), 202)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.sm_kms.common import actor, octets
+from pycryptoutil.services.sm_kms.common import octets
 from pycryptoutil.services.sm_kms.jobs import models
 from pycryptoutil.services.sm_kms.jobs.service import RewrapJobs
 from pycryptoutil.services.sm_kms.jobs.store import Job
@@ -30,7 +30,7 @@ def create(context: Context, request: Request) -> Response:
     for name in ("aad", "new_aad"):
         octets(getattr(body, name) or "", name)
     place = context.tenant_id, context.parameters["key"]
-    made = _jobs(context).create(*place, body.aad, body.new_aad, actor(context), request.request_id)
+    made = _jobs(context).create(*place, body.aad, body.new_aad, context.actor, request.request_id)
     return json_response(_view(made), 201)
 
 
@@ -52,7 +52,7 @@ def add(context: Context, _request: Request) -> Response:
 
 def start(context: Context, request: Request) -> Response:
     """Begin."""
-    return json_response(_view(_jobs(context).start(*_place(context), actor(context), request.request_id)))
+    return json_response(_view(_jobs(context).start(*_place(context), context.actor, request.request_id)))
 
 
 def results(context: Context, _request: Request) -> Response:
@@ -68,5 +68,5 @@ def results(context: Context, _request: Request) -> Response:
 
 def remove(context: Context, request: Request) -> Response:
     """Forget a job."""
-    _jobs(context).remove(*_place(context), actor(context), request.request_id)
+    _jobs(context).remove(*_place(context), context.actor, request.request_id)
     return Response(204)

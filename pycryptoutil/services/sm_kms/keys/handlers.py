@@ -13,7 +13,7 @@ from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.keyring import ElasticKey, KeyFilter, KeyOrder, KeyPatch, KeyPolicy, KeyStatus, Purpose
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.sm_kms.common import actor, keyring_of
+from pycryptoutil.services.sm_kms.common import keyring_of
 from pycryptoutil.services.sm_kms.keys import models
 
 USUAL: Final = {
@@ -56,7 +56,7 @@ def create(context: Context, request: Request) -> Response:
         labels=body.labels,
         generate=body.generate,
     )
-    return _answer(keyring_of(context).create(context.tenant_id, order, actor(context), request.request_id), 201)
+    return _answer(keyring_of(context).create(context.tenant_id, order, context.actor, request.request_id), 201)
 
 
 def listing(context: Context, _request: Request) -> Response:
@@ -102,7 +102,7 @@ def update(context: Context, request: Request) -> Response:
     policy = replace(key.policy, **given) if given else None
     # what was read is what is changed: a policy is merged into the one that was seen
     patch = KeyPatch(body.description, policy, body.labels, key.change)
-    return _answer(keyring.update(context.tenant_id, key.id, patch, actor(context), request.request_id))
+    return _answer(keyring.update(context.tenant_id, key.id, patch, context.actor, request.request_id))
 
 
 def delete(context: Context, request: Request) -> Response:
@@ -112,7 +112,7 @@ def delete(context: Context, request: Request) -> Response:
     found = keyring_of(context).delete(
         context.tenant_id,
         context.parameters["key"],
-        actor(context),
+        context.actor,
         request.request_id,
         waiting=waiting,
         approval_id=query.approval,
@@ -123,7 +123,7 @@ def delete(context: Context, request: Request) -> Response:
 def _simple(name: str) -> Any:
     def handler(context: Context, request: Request) -> Response:
         change = getattr(keyring_of(context), name)
-        return _answer(change(context.tenant_id, context.parameters["key"], actor(context), request.request_id))
+        return _answer(change(context.tenant_id, context.parameters["key"], context.actor, request.request_id))
 
     return handler
 
@@ -137,7 +137,7 @@ def destroy(context: Context, request: Request) -> Response:
     found = keyring_of(context).destroy(
         context.tenant_id,
         context.parameters["key"],
-        actor(context),
+        context.actor,
         request.request_id,
         reason=body.reason,
         approval_id=body.approval,

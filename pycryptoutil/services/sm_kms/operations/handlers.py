@@ -16,7 +16,7 @@ from pycryptoutil.jose.text import dumps, loads
 from pycryptoutil.service.definition import Context
 from pycryptoutil.services.sm_kms.actions.chosen import Chosen
 from pycryptoutil.services.sm_kms.actions.seal import RAW
-from pycryptoutil.services.sm_kms.common import actor, b64e, keyring_of, octets
+from pycryptoutil.services.sm_kms.common import b64e, keyring_of, octets
 from pycryptoutil.storage import audit
 from pycryptoutil.storage.audit import AuditEvent
 
@@ -148,7 +148,7 @@ class Action:
             return
         outcome = "failure" if failed else "success"
         key = chosen.reference[:128]
-        who, request_id = actor(context)[:300], request.request_id
+        who, request_id = context.actor[:300], request.request_id
         try:
             with context.database.unit_of_work(context.tenant_id) as uow:
                 audit.append(uow, AuditEvent(f"key.{self.name}", who, key, outcome, {"failed": failed}, request_id))

@@ -10,7 +10,7 @@ from pycryptoutil.http.forms import Filled, FormModel, form_fields, read, refuse
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.page import Page, View, done
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.sm_kms.common import actor, keyring_of
+from pycryptoutil.services.sm_kms.common import keyring_of
 
 PATH: Final = "/browser/key-approvals"
 _DECIDE: Final = "keys:approve"
@@ -42,7 +42,7 @@ def vote(context: Context, request: Request) -> View | Response:
         ring, yes = keyring_of(context), filled.model.decision == "approve"
         run = ring.approve if yes else ring.reject
         try:
-            run(context.tenant_id, context.parameters["id"], actor(context), request.request_id)
+            run(context.tenant_id, context.parameters["id"], context.actor, request.request_id)
         except Fault as fault:
             if fault.kind is FaultKind.FORBIDDEN:  # one's own request: words for a person
                 fault = Fault(FaultKind.POLICY, fault.detail, fault.public)

@@ -14,7 +14,7 @@ from pycryptoutil.keyring import KeyOrder, KeyPolicy, Purpose
 from pycryptoutil.keyring.catalog import names
 from pycryptoutil.keyring.pages import Desk, pages
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.sm_kms.common import actor, keyring_of
+from pycryptoutil.services.sm_kms.common import keyring_of
 from pycryptoutil.services.sm_kms.keys.handlers import USUAL
 from pycryptoutil.services.sm_kms.keys.models import PurposeName
 
@@ -81,7 +81,7 @@ def create(context: Context, request: Request) -> View | Response:
     if filled.model is not None:
         try:
             order = filled.model.key_order()
-            made = keyring_of(context).create(context.tenant_id, order, actor(context), request.request_id)
+            made = keyring_of(context).create(context.tenant_id, order, context.actor, request.request_id)
         except Fault as fault:
             filled = refused(filled, fault)
         else:

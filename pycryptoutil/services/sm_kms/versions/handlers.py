@@ -10,7 +10,7 @@ from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
 from pycryptoutil.keyring import Approval, Asked, ImportKey, KeyVersion
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.sm_kms.common import actor, keyring_of, number, recipient
+from pycryptoutil.services.sm_kms.common import keyring_of, number, recipient
 from pycryptoutil.services.sm_kms.keys.models import DestroyBody
 from pycryptoutil.services.sm_kms.versions import models
 
@@ -42,7 +42,7 @@ def _place(context: Context) -> tuple[str, str]:
 
 
 def _who(context: Context, request: Request) -> tuple[str, str]:
-    return actor(context), request.request_id
+    return context.actor, request.request_id
 
 
 def _number(context: Context) -> int:

@@ -13,7 +13,7 @@ from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.page import Page, View, done
 from pycryptoutil.http.paging import MAX_CURSOR
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor, authority_of, to_pem
+from pycryptoutil.services.pki_ca.common import authority_of, to_pem
 from pycryptoutil.services.pki_ca.pages.inventory.certificates import PROTOCOL_NAMES
 
 PATH: Final = "/browser/approvals"
@@ -82,7 +82,7 @@ def decide(context: Context, request: Request) -> View | Response:
     if filled.model is not None:
         run = ca.approve if filled.model.decision == "approve" else ca.reject
         try:
-            found = run(tenant, identifier, actor(context), filled.model.comment, request.request_id)
+            found = run(tenant, identifier, context.actor, filled.model.comment, request.request_id)
         except Fault as fault:
             if fault.kind is FaultKind.FORBIDDEN:  # whoever asked does not decide: words for a person, not a page's end
                 fault = Fault(FaultKind.POLICY, fault.detail, fault.public)

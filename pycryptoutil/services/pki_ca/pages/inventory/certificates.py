@@ -26,7 +26,7 @@ from pycryptoutil.http.page import Page, View, done
 from pycryptoutil.http.paging import MAX_CURSOR
 from pycryptoutil.service.definition import Context
 from pycryptoutil.services.pki_ca.certificates.models import Reason
-from pycryptoutil.services.pki_ca.common import CHAIN_TYPE, PEM_TYPE, actor, authority_of, to_pem
+from pycryptoutil.services.pki_ca.common import CHAIN_TYPE, PEM_TYPE, authority_of, to_pem
 
 PATH: Final = "/browser/certificates"
 REASONS: Final[tuple[tuple[str, str], ...]] = (
@@ -195,7 +195,7 @@ def _change(
     context: Context, request: Request, found: CertificateRecord, reason: RevocationReason, since: datetime | None
 ) -> None:
     authority_of(context).revoke(
-        context.tenant_id, found.serial, reason, since, actor(context), request.request_id, found.authority
+        context.tenant_id, found.serial, reason, since, context.actor, request.request_id, found.authority
     )
     context.state.watch.notice()
 
@@ -204,7 +204,7 @@ def _revoke_key(context: Context, request: Request, found: CertificateRecord, or
     """Revoke everything of a certificate's key; Fault(CONFLICT) if that is more than one form may do."""
     run, place = authority_of(context).revoke_by_key, (context.tenant_id, found.spki_sha256)
     for _ in range(_CALLS):
-        result = run(*place, order, actor(context), request.request_id)
+        result = run(*place, order, context.actor, request.request_id)
         context.state.watch.notice()
         if not result.cursor:
             return

@@ -10,7 +10,7 @@ from pycryptoutil.authority.crl.store import CrlHead
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.page import Page, View, done
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import CHAIN_TYPE, actor, authority_of, to_pem
+from pycryptoutil.services.pki_ca.common import CHAIN_TYPE, authority_of, to_pem
 
 PATH: Final = "/browser/authorities"
 _WRITE: Final = "authorities:write"
@@ -74,13 +74,13 @@ def chain(context: Context, _request: Request) -> Response:
 def publish(context: Context, _request: Request) -> Response:
     """Make a CRL now."""
     found = _named(context)
-    context.state.crl.publish(context.tenant_id, found.id, actor(context))
+    context.state.crl.publish(context.tenant_id, found.id, context.actor)
     return done(f"{PATH}/{found.name}", "published")
 
 
 def _set(context: Context, request: Request, status: AuthorityStatus) -> Response:
     name, done_what = context.parameters["name"], "enabled" if status is AuthorityStatus.ACTIVE else "disabled"
-    authority_of(context).set_authority_status(context.tenant_id, name, status, actor(context), request.request_id)
+    authority_of(context).set_authority_status(context.tenant_id, name, status, context.actor, request.request_id)
     return done(f"{PATH}/{name}", done_what)
 
 

@@ -16,7 +16,7 @@ from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.page import Page, View, done
 from pycryptoutil.http.paging import MAX_CURSOR, page
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor, authority_of
+from pycryptoutil.services.pki_ca.common import authority_of
 
 PATH: Final = "/browser/credentials"
 _WRITE: Final = "credentials:write"
@@ -121,7 +121,7 @@ def create(context: Context, request: Request) -> View:
         return _form(context, filled, 422)
     try:
         order = filled.model.order()
-        made = authority_of(context).credential_add(context.tenant_id, order, actor(context), request.request_id)
+        made = authority_of(context).credential_add(context.tenant_id, order, context.actor, request.request_id)
     except Fault as fault:
         return _form(context, refused(filled, _beside(fault)), 422)
     return View("credential_made.html", {"found": made.credential, "password": made.password})
@@ -139,7 +139,7 @@ def _beside(fault: Fault) -> Fault:
 def withdraw(context: Context, request: Request) -> Response:
     """Withdraw one."""
     identifier = context.parameters["id"]
-    authority_of(context).credential_delete(context.tenant_id, identifier, actor(context), request.request_id)
+    authority_of(context).credential_delete(context.tenant_id, identifier, context.actor, request.request_id)
     return done(PATH, "withdrawn")
 
 

@@ -11,7 +11,7 @@ from pycryptoutil.http.forms import Filled, FormModel, form_fields, read, refuse
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.page import Page, View, done
 from pycryptoutil.service.definition import Context
-from pycryptoutil.services.pki_ca.common import actor, authority_of
+from pycryptoutil.services.pki_ca.common import authority_of
 
 PATH: Final = "/browser/profiles"
 _WRITE: Final = "profiles:write"
@@ -76,7 +76,7 @@ def new(context: Context, _request: Request) -> View:
 
 def _put(context: Context, request: Request, name: str, document: str) -> None:
     authority_of(context).put_profile(
-        context.tenant_id, name, document.replace("\r\n", "\n"), actor(context), request.request_id
+        context.tenant_id, name, document.replace("\r\n", "\n"), context.actor, request.request_id
     )
 
 
@@ -116,7 +116,7 @@ def _of_document(fault: Fault) -> Fault:
 def delete(context: Context, request: Request) -> Response:
     """Delete one of the tenant's own."""
     name = context.parameters["name"]
-    authority_of(context).delete_profile(context.tenant_id, name, actor(context), request.request_id)
+    authority_of(context).delete_profile(context.tenant_id, name, context.actor, request.request_id)
     return done(PATH, "profile-deleted")
 
 
