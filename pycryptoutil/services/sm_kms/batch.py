@@ -37,10 +37,17 @@ class _Loose(JsonModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _optional(model: type[JsonModel]) -> dict[str, Any]:
+    """Return the fields of a model, each of which may be left out."""
+    kinds: dict[str, Any] = {name: field.annotation for name, field in model.model_fields.items()}
+    return {name: (kind | None, None) for name, kind in kinds.items()}
+
+
 def request_of(item: type[JsonModel]) -> type[JsonModel]:
     """Describe an item or a batch of them."""
-    fields: dict[str, Any] = {name: (field.annotation | None, None) for name, field in item.model_fields.items()}  # type: ignore[operator]
-    fields["operations"] = (list[item] | None, Field(default=None, description="a batch, instead of one item"))  # type: ignore[valid-type]
+    one: Any = item
+    fields = _optional(item)
+    fields["operations"] = (list[one] | None, Field(default=None, description="a batch, instead of one item"))
     return cast("type[JsonModel]", create_model(f"{item.__name__}Request", __base__=_Loose, **fields))
 
 
@@ -48,6 +55,5 @@ def answer_of(result: type[JsonModel]) -> type[JsonModel]:
     """Describe a result or those of a batch, in its order."""
     outcome: dict[str, Any] = {"result": (result | None, None), "error": (ItemError | None, None)}
     one: Any = create_model(f"{result.__name__}Outcome", __base__=_Loose, **outcome)
-    fields: dict[str, Any] = {name: (field.annotation | None, None) for name, field in result.model_fields.items()}  # type: ignore[operator]
-    fields |= {"results": (list[one] | None, None), "failed": (int | None, None)}
+    fields = _optional(result) | {"results": (list[one] | None, None), "failed": (int | None, None)}
     return cast("type[JsonModel]", create_model(f"{result.__name__}Answer", __base__=_Loose, **fields))

@@ -52,13 +52,11 @@ class Operation:
         """Return the three ways to it."""
         upper = self.name[0].upper() + self.name[1:]
         optional: Any = self.result | None
+        body: Any = self.body
         item: Any = create_model(f"{upper}Item", __base__=ItemView, result=(optional, None))
         answer = create_model(f"{upper}Results", __base__=ResultsView, results=(list[item], ...))
-        asked = create_model(
-            f"{upper}Batch",
-            __base__=JsonModel,
-            operations=(list[self.body], Field(min_length=1, max_length=MAX_ITEMS)),  # type: ignore[name-defined]
-        )
+        operations: Any = (list[body], Field(min_length=1, max_length=MAX_ITEMS))
+        asked = create_model(f"{upper}Batch", __base__=JsonModel, operations=operations)
         common: dict[str, Any] = {"methods": ("POST",), "scope": self.scope, "tag": self.tag}
         return (
             Route(name=self.name, path=self.path, handler=self.single, summary=self.summary, described_body=self.body,
