@@ -15,6 +15,7 @@ from pycryptoutil.services.jose_ja.rings import routes as rings
 from pycryptoutil.services.jose_ja.sdjwt import handlers as sdjwt
 from pycryptoutil.services.jose_ja.settings import JoseJaSettings
 from pycryptoutil.services.jose_ja.state import State, build
+from pycryptoutil.services.jose_ja.versions import routes as versions
 
 OPERATIONS = (*jws.OPERATIONS, *jwe.OPERATIONS, *jwt.OPERATIONS, *sdjwt.OPERATIONS, *jwk.OPERATIONS)
 
@@ -26,6 +27,7 @@ SERVICE = ServiceDefinition(
     admin_port=9092,
     routes=(
         *rings.ROUTES,
+        *versions.ROUTES,
         *(route for operation in OPERATIONS for route in operation.routes()),
         *published.ROUTES,
     ),

@@ -11,7 +11,7 @@ from pycryptoutil.crypto.jose import SIV_BYTES
 from pycryptoutil.http.conditional import check_if_match, etag
 from pycryptoutil.http.message import Request, Response
 from pycryptoutil.http.paging import json_response
-from pycryptoutil.keyring import ElasticKey, KeyFilter, KeyOrder, KeyPolicy, KeyStatus, KeyVersion, Purpose
+from pycryptoutil.keyring import ElasticKey, KeyFilter, KeyOrder, KeyPolicy, KeyStatus, Purpose
 from pycryptoutil.keyring.lifecycle import Also, KeyPatch
 from pycryptoutil.service.definition import Context
 from pycryptoutil.services.jose_ja import rotation
@@ -177,72 +177,3 @@ def rotate(context: Context, request: Request) -> Response:
     state, ring = context.state, context.parameters["ring"]
     rotation.rotate(state, context.tenant_id, ring, _who(context, request), force=context.body.force)
     return _answer(context, state.keyring.get(context.tenant_id, ring))
-
-
-def versions(context: Context, _request: Request) -> Response:
-    """Answer with every key of a ring: what may be shown of it."""
-    state, ring = context.state, context.parameters["ring"]
-    found = state.keyring.versions(context.tenant_id, ring)
-    shown = {one.version for one in state.keyring.published(context.tenant_id, ring, state.grace)}
-    return json_response(models.VersionList(items=[_version(one, one.version in shown) for one in found]))
-
-
-def version(context: Context, _request: Request) -> Response:
-    """Answer with one key."""
-    state, ring, number = context.state, context.parameters["ring"], int(context.parameters["version"])
-    found = state.keyring.version(context.tenant_id, ring, number)
-    shown = {one.version for one in state.keyring.published(context.tenant_id, ring, state.grace)}
-    return json_response(_version(found, number in shown))
-
-
-def _version(found: KeyVersion, published: bool) -> models.VersionView:
-    return models.VersionView(
-        version=found.version,
-        kid=found.kid,
-        status=found.status.value,
-        jwk=None if found.public is None else found.public.members(),
-        pem=None if found.public is None else found.public.pem(),
-        created_at=found.created_at,
-        activated_at=found.activated_at,
-        revoked_at=found.revoked_at,
-        reason=found.reason,
-        protected=found.usage.protected,
-        processed=found.usage.processed,
-        last_used_at=found.usage.last_used_at,
-        published=published,
-    )
-
-
-def _ended(context: Context, found: KeyVersion) -> Response:
-    context.state.published.changed(context.tenant_id)
-    return json_response(_version(found, published=False))
-
-
-def _at(context: Context) -> tuple[str, str, int]:
-    return context.tenant_id, context.parameters["ring"], int(context.parameters["version"])
-
-
-def revoke(context: Context, request: Request) -> Response:
-    """Revoke a key for good: it signs, verifies, encrypts and decrypts nothing any more, on any replica."""
-    who = _who(context, request)
-    return _ended(context, context.state.keyring.revoke(*_at(context), *who, reason=context.body.reason))
-
-
-def disable_version(context: Context, request: Request) -> Response:
-    """Refuse every use of a key until it is enabled."""
-    return _ended(context, context.state.keyring.disable_version(*_at(context), *_who(context, request)))
-
-
-def enable_version(context: Context, request: Request) -> Response:
-    """Let a disabled key be used again."""
-    state = context.state
-    found = state.keyring.enable_version(*_at(context), *_who(context, request))
-    state.published.changed(context.tenant_id)
-    shown = state.keyring.published(context.tenant_id, context.parameters["ring"], state.grace)
-    return json_response(_version(found, any(one.version == found.version for one in shown)))
-
-
-def destroy_version(context: Context, request: Request) -> Response:
-    """Overwrite a key that is not the active one."""
-    who = _who(context, request)
-    return _ended(context, context.state.keyring.destroy_version(*_at(context), *who, reason=context.body.reason))

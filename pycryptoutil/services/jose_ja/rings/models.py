@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -11,7 +11,6 @@ from pycryptoutil.services.jose_ja.engine.bodies import Name
 
 Use = Literal["sig", "enc"]
 Status = Literal["enabled", "disabled", "deleted", "destroyed"]
-VersionStatus = Literal["pending", "active", "retired", "disabled", "revoked", "destroyed"]
 Labels = Annotated[dict[str, str], Field(max_length=64)]
 Period = Annotated[int, Field(ge=0, le=10 * 366 * 86400, description="seconds; 0: never")]
 Materials = Annotated[int, Field(ge=0, le=10_000, description="how many keys the ring may ever hold; 0: any number")]
@@ -111,37 +110,7 @@ class RingQuery(PageQuery):
     descending: bool = False
 
 
-class VersionView(BaseModel):
-    """One key of a ring. A secret has no jwk."""
-
-    version: int
-    kid: str
-    status: VersionStatus
-    jwk: dict[str, Any] | None
-    pem: str | None
-    created_at: AwareDatetime
-    activated_at: AwareDatetime | None
-    revoked_at: AwareDatetime | None
-    reason: str
-    protected: int
-    processed: int
-    last_used_at: AwareDatetime | None
-    published: bool
-
-
-class VersionList(BaseModel):
-    """Every key of a ring, the first one first."""
-
-    items: list[VersionView]
-
-
 class RotateBody(JsonModel):
     """``force``: now, though relying parties may not have seen the next key yet."""
 
     force: bool = False
-
-
-class ReasonBody(JsonModel):
-    """Why."""
-
-    reason: Annotated[str, Field(max_length=300)] = ""

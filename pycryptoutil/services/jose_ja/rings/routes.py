@@ -14,12 +14,9 @@ SCOPES: Final = {
 
 _RINGS: Final = "/elastic-jwks"
 _RING: Final = f"{_RINGS}/<ring>"
-_VERSIONS: Final = f"{_RING}/versions"
-_VERSION: Final = f"{_VERSIONS}/<int:version>"
 _READ: Final[dict[str, Any]] = {"methods": ("GET",), "scope": "jose:read", "tag": "Rings"}
 _WRITE: Final[dict[str, Any]] = {"methods": ("POST",), "scope": "jose:manage", "tag": "Rings"}
 _ONE: Final[dict[str, Any]] = {"response": models.RingView}
-_KEY: Final[dict[str, Any]] = {"response": models.VersionView}
 
 ROUTES: Final = (
     Route("createRing", path=_RINGS, handler=handlers.create, body=models.RingBody, status=201,
@@ -35,15 +32,4 @@ ROUTES: Final = (
           **_WRITE, **_ONE),
     Route("rotateRing", path=f"{_RING}/rotate", handler=handlers.rotate, body=models.RotateBody,
           summary="Make the next key the active one, and the one after it", **_WRITE, **_ONE),
-    Route("listRingVersions", path=_VERSIONS, handler=handlers.versions, response=models.VersionList,
-          summary="Every key of a ring", **_READ),
-    Route("getRingVersion", path=_VERSION, handler=handlers.version, summary="One key of a ring", **_READ, **_KEY),
-    Route("revokeRingVersion", path=f"{_VERSION}/revoke", handler=handlers.revoke, body=models.ReasonBody,
-          summary="Revoke a key for good", **_WRITE, **_KEY),
-    Route("disableRingVersion", path=f"{_VERSION}/disable", handler=handlers.disable_version,
-          summary="Refuse every use of a key until it is enabled", **_WRITE, **_KEY),
-    Route("enableRingVersion", path=f"{_VERSION}/enable", handler=handlers.enable_version,
-          summary="Let a disabled key be used again", **_WRITE, **_KEY),
-    Route("destroyRingVersion", path=f"{_VERSION}/destroy", handler=handlers.destroy_version, body=models.ReasonBody,
-          summary="Overwrite a key that is not the active one", **_WRITE, **_KEY),
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The keys of rings: shown, revoked, disabled, destroyed."""
