@@ -26,7 +26,7 @@ _DAY: Final = 86_400
 USES: Final = (("sig", "sign and verify"), ("enc", "encrypt and decrypt"))
 _PURPOSES: Final = (("sign", "sign and verify"), ("encrypt", "encrypt and decrypt"))
 _ALGORITHMS: Final = tuple(
-    (said, tuple(str(name) for name in names(purpose) if name not in SIV_BYTES))  # JOSE has no AES-SIV
+    (said, tuple(str(name) for name in names(purpose) if name not in SIV_BYTES), "")  # JOSE has no AES-SIV
     for said, purpose in (("to sign", Purpose.SIGN), ("to encrypt", Purpose.ENCRYPT))
 )
 
