@@ -13,6 +13,7 @@ from sqlalchemy import select
 from pycryptoutil.authority import AuthorityOrder, AuthorityStatus, CredentialOrder, IssueOrder, NamePatterns, issue
 from pycryptoutil.authority.issuance import Issuance
 from pycryptoutil.authority.store import credentials
+from pycryptoutil.storage import Reader
 from tests.support.authority import NOW, OTHER_TENANT, TENANT, World, csr
 
 WHO = "user:tester"
@@ -168,9 +169,9 @@ def test_a_repeat_that_races_the_first_is_no_second_use(world: World, monkeypatc
     first = world.service.issue(TENANT, order, "tests")
     real, looks = issue._repeated, []
 
-    def late(i: Issuance) -> object:
+    def late(i: Issuance, reader: Reader) -> object:
         looks.append(i)
-        return real(i) if len(looks) > 1 else None  # the first look came before the other one's commit
+        return real(i, reader) if len(looks) > 1 else None  # the first look came before the other one's commit
 
     monkeypatch.setattr(issue, "_repeated", late)
     assert world.service.issue(TENANT, order, "tests").serial == first.serial
