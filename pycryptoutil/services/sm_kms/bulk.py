@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pycryptoutil_protocols.faults import Fault
 from pydantic import BaseModel
@@ -28,15 +28,12 @@ def encrypt(chosen: Chosen, items: Sequence[models.EncryptItem]) -> list[BaseMod
     number, kid = key.version.version, key.version.kid
     read, good = _read([one.plaintext for one in items], "plaintext")
     made = iter(jose.JweEncrypter(seal.receiver(key), enc=first.enc or own).encrypt_many(good))
-    found: list[BaseModel | Fault] = []
-    for one in read:
-        outcome = one if isinstance(one, Fault) else next(made)
-        if isinstance(outcome, Fault):
-            found.append(outcome)
-        else:
-            chosen.used(key, Operation.ENCRYPT)
-            found.append(models.Ciphertext(ciphertext=outcome, version=number, kid=kid))
-    return found
+
+    def view(text: str) -> BaseModel:
+        chosen.used(key, Operation.ENCRYPT)
+        return models.Ciphertext(ciphertext=text, version=number, kid=kid)
+
+    return _results(read, made, view)
 
 
 def sign(chosen: Chosen, items: Sequence[models.SignItem]) -> list[BaseModel | Fault]:
@@ -52,15 +49,12 @@ def sign(chosen: Chosen, items: Sequence[models.SignItem]) -> list[BaseModel | F
     read, good = _read([one.payload for one in items], "payload")
     signer = jose.JwsSigner(key.jwk, header=header)  # type: ignore[arg-type]  # the ring keeps no public keys
     made = iter(signer.sign_many(good, detached=first.detached))
-    found: list[BaseModel | Fault] = []
-    for one in read:
-        outcome = one if isinstance(one, Fault) else next(made)
-        if isinstance(outcome, Fault):
-            found.append(outcome)
-        else:
-            chosen.used(key, Operation.SIGN)
-            found.append(models.Signature(signature=outcome, version=number, kid=kid))
-    return found
+
+    def view(text: str) -> BaseModel:
+        chosen.used(key, Operation.SIGN)
+        return models.Signature(signature=text, version=number, kid=kid)
+
+    return _results(read, made, view)
 
 
 def _read(texts: list[str], pointer: str) -> tuple[list[bytes | Fault], list[bytes]]:
@@ -72,3 +66,14 @@ def _read(texts: list[str], pointer: str) -> tuple[list[bytes | Fault], list[byt
         except Fault as fault:
             found.append(fault)
     return found, [one for one in found if not isinstance(one, Fault)]
+
+
+def _results(
+    read: list[bytes | Fault], made: Iterator[str | Fault], view: Callable[[str], BaseModel]
+) -> list[BaseModel | Fault]:
+    """Put what was made of the good ones in their places; ``view`` counts and describes it."""
+    found: list[BaseModel | Fault] = []
+    for one in read:
+        outcome = one if isinstance(one, Fault) else next(made)
+        found.append(outcome if isinstance(outcome, Fault) else view(outcome))
+    return found
