@@ -4,38 +4,22 @@ the download), and with an http-01 validation for each. Every request has a dura
 
 from __future__ import annotations
 
-import http.server
 import itertools
 import json
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.bench.clients import Turns, rate
 from tests.bench.est_bench import bare_commits
-from tests.support.acme import AcmeClient, Reply
+from tests.support.acme import AcmeClient, Reply, web_server
 from tests.support.authority import csr
 from tests.support.suite import Suite, make_suite, until
 
 CLIENTS = 4
 SECONDS = 4.0
 ANSWERS: dict[str, bytes] = {}
-
-
-class Challenges(http.server.BaseHTTPRequestHandler):
-    """Everybody's web server."""
-
-    def do_GET(self) -> None:
-        body = ANSWERS.get(self.path.rpartition("/")[2], b"")
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return
 
 
 class Keeping(AcmeClient):
@@ -111,14 +95,12 @@ def row(name: str, value: float, limit: float) -> dict[str, Any]:
 
 def run() -> list[dict[str, Any]]:
     """Start a suite and a web server, and order."""
-    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Challenges)
-    threading.Thread(target=web.serve_forever, daemon=True).start()
     limits = {"orders_per_account": 0, "accounts_per_address": 0}
-    config = {
-        "pki_ca": {"acme": {"http_ports": [web.server_port], "limits": limits}},
-        "rate_limit": {"enabled": False},
-    }
-    with tempfile.TemporaryDirectory(prefix="acme-bench-") as folder:
+    with web_server(ANSWERS) as port, tempfile.TemporaryDirectory(prefix="acme-bench-") as folder:
+        config = {
+            "pki_ca": {"acme": {"http_ports": [port], "limits": limits}},
+            "rate_limit": {"enabled": False},
+        }
         suite = make_suite(Path(folder), "pki-ca", config)
         try:
             suite.start()
@@ -127,8 +109,6 @@ def run() -> list[dict[str, Any]]:
             fresh = measure(suite, lambda number, count: f"n{number}-{count}.fresh.test")
         finally:
             suite.close()
-            web.shutdown()
-            web.server_close()
     return [
         row("ACME order to certificate, names proved before", known, limit),
         row("ACME order to certificate, with http-01", fresh, limit),

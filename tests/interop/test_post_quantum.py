@@ -10,10 +10,8 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pycryptoutil.crypto.keys import generate, load_pkcs8
 from tests.e2e.pki.test_acme_http import client_of
+from tests.support.acme import web_server
 from tests.support.authority import csr
 from tests.support.pki import EST, PKCS10, Ca, certificate_of
 from tests.support.programs import ROOT, Debian13, Done
@@ -69,33 +68,20 @@ class Pq:
 @pytest.fixture(scope="module")
 def pq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pq]:
     answers: dict[str, bytes] = {}
-
-    class Web(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = answers.get(self.path.rpartition("/")[2], b"")
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return
-
     there = Debian13()
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Web)
-    threading.Thread(target=web.serve_forever, daemon=True).start()
-    settings = {
-        "issuing_algorithm": "ML-DSA-65",
-        "signer_algorithm": "ML-DSA-44",
-        "acme": {"http_ports": [web.server_port]},
-    }
-    made = make_suite(tmp_path_factory.mktemp("pq"), "pki-ca", {"pki_ca": settings})
     try:
-        yield Pq(Ca(made.start()), there, answers)
+        with web_server(answers) as port:
+            settings = {
+                "issuing_algorithm": "ML-DSA-65",
+                "signer_algorithm": "ML-DSA-44",
+                "acme": {"http_ports": [port]},
+            }
+            made = make_suite(tmp_path_factory.mktemp("pq"), "pki-ca", {"pki_ca": settings})
+            try:
+                yield Pq(Ca(made.start()), there, answers)
+            finally:
+                made.close()
     finally:
-        made.close()
-        web.shutdown()
-        web.server_close()
         there.close()
 
 

@@ -6,8 +6,11 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -261,3 +264,27 @@ class FakeFetcher:
         self.internet.asked.append(f"{kind} {name}")
         if name in self.internet.down:
             raise NoAnswerFault(f"looking up {kind} of {name}: SERVFAIL")
+
+
+@contextmanager
+def web_server(answers: Mapping[str, bytes]) -> Iterator[int]:
+    """Run everybody's web server on loopback, for http-01: by token, what it answers. Gives the port."""
+
+    class Web(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = answers.get(self.path.rpartition("/")[2], b"")
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
