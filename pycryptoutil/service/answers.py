@@ -28,11 +28,11 @@ class Encoder:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._date = (-1, "")
-        self._encoded: dict[int, tuple[Fields, str]] = {}
+        self._kept: dict[int, tuple[Fields, tuple[object, ...], tuple[str, str, str]]] = {}
 
-    def date(self) -> str:
-        """Return the Date field's value, made once a second."""
-        second = int(self._clock.monotonic())
+    def date(self, moment: float = 0.0) -> str:
+        """Return the Date field's value, made once a second; ``moment`` is the monotonic time, where it is known."""
+        second = int(moment or self._clock.monotonic())
         if self._date[0] != second:
             self._date = (second, format_datetime(self._clock.now(), usegmt=True))
         return self._date[1]
@@ -42,12 +42,35 @@ class Encoder:
     ) -> bytes:
         """Encode all that comes before the body. ``length`` None: chunked, or told by the handler, or ended by closing.
 
-        ValueError if a header field would break out of its line, or is not latin-1.
+        ValueError if a header field would break out of its line, or is not latin-1. Pre-signed answers have the same
+        header fields, the very object, again and again: all but date and request id is put together once.
         """
+        own = response.headers
+        facts: tuple[object, ...] = ()
+        keep = exchange.fast and not exchange.extra_headers and own
+        if keep:
+            facts = (
+                response.status, response.media_type, length, chunked, persistent, head.http11, head.method,
+                exchange.security,
+            )  # fmt: skip
+        known = self._kept.get(id(own)) if keep else None
+        if known is not None and known[0] is own and known[1] == facts:
+            line, middle, rest = known[2]
+        else:
+            line, middle, rest = parts = self._parts(head, response, exchange, persistent, length, chunked)
+            if keep:
+                if len(self._kept) >= MAX_ENCODED:
+                    self._kept.clear()
+                self._kept[id(own)] = (own, facts, parts)
+        return f"{line}{self.date(exchange.ended)}{middle}{exchange.request.request_id}{rest}".encode("latin-1")
+
+    @staticmethod
+    def _parts(
+        head: Head, response: Response, exchange: Exchange, persistent: bool, length: int | None, chunked: bool
+    ) -> tuple[str, str, str]:
+        """Return what comes before the date, between it and the request id, and after that."""
         status = response.status
-        own = self._fields(response.headers, keep=exchange.fast)
-        if exchange.extra_headers:
-            own += self._fields(exchange.extra_headers, keep=False)
+        own = _fields(response.headers) + _fields(exchange.extra_headers)
         kind = f"Content-Type: {response.media_type}\r\n" if response.media_type else ""
         if kind and not response.media_type.isprintable():
             raise ValueError("media type with a line break")
@@ -60,25 +83,10 @@ class Encoder:
         kept = "" if head.http11 else "Connection: keep-alive\r\n"
         connection = kept if persistent else "Connection: close\r\n"
         return (
-            f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\nDate: {self.date()}\r\n{kind}{framing}{connection}"
-            f"X-Request-Id: {exchange.request.request_id}\r\n{exchange.security}{own}\r\n"
-        ).encode("latin-1")
-
-    def _fields(self, fields: Fields, *, keep: bool) -> str:
-        """Encode header fields. Pre-signed answers are the same object again and again: theirs are encoded once."""
-        if not fields:
-            return ""
-        known = self._encoded.get(id(fields))
-        if known is not None and known[0] is fields:
-            return known[1]
-        text = "".join([f"{name}: {value}\r\n" for name, value in fields])
-        if text.count("\n") != len(fields) or text.count("\r") != len(fields) or "\0" in text:
-            raise ValueError("header field with a line break")
-        if keep:
-            if len(self._encoded) >= MAX_ENCODED:
-                self._encoded.clear()
-            self._encoded[id(fields)] = (fields, text)
-        return text
+            f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\nDate: ",
+            f"\r\n{kind}{framing}{connection}X-Request-Id: ",
+            f"\r\n{exchange.security}{own}\r\n",
+        )
 
     def refusal(self, bad: BadRequest, request_id: str) -> bytes:
         """Encode the whole answer to what is no request."""
@@ -88,6 +96,16 @@ class Encoder:
             f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
             f"X-Request-Id: {request_id}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\r\n"
         ).encode("latin-1") + body
+
+
+def _fields(fields: Fields) -> str:
+    """Encode header fields; ValueError for one that would break out of its line."""
+    if not fields:
+        return ""
+    text = "".join([f"{name}: {value}\r\n" for name, value in fields])
+    if text.count("\n") != len(fields) or text.count("\r") != len(fields) or "\0" in text:
+        raise ValueError("header field with a line break")
+    return text
 
 
 def take(stream: Iterator[bytes], wanted: int) -> tuple[bytes, bool]:

@@ -95,6 +95,7 @@ class Exchange:
         "abandoned",
         "body",
         "door",
+        "ended",
         "extra_headers",
         "fast",
         "fault",
@@ -124,6 +125,7 @@ class Exchange:
         self.side = match.resource.side if match else None  # whose door the path is behind, if it exists
         self.framed_length = framed_length  # of the body; None when chunked
         self.started = started
+        self.ended = 0.0  # when it was recorded, which is just before the answer is sent
         self.mount: Mount | None = None  # set when the method is one of the path's
         self.max_body = 0
         self.principal: Principal | None = None

@@ -32,6 +32,9 @@ FETCH_METADATA = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "sec-fet
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 PREFLIGHT_HEADERS = "Content-Type, X-CSRF-Token, X-Request-Id, If-Match, If-None-Match, Idempotency-Key"
 QUIET = frozenset({FaultKind.RATE_LIMITED, FaultKind.BUSY, FaultKind.SEALED})  # a flood must not flood the log too
+# read once: an attribute of an enum costs as much as a call
+_ADMIN, _PLAIN, _READY = Listener.ADMIN, Listener.PLAIN, Phase.READY
+_SERVICE, _BROWSER, _PAGE, _PROTOCOL, _SIDE_ADMIN = Side.SERVICE, Side.BROWSER, Side.PAGE, Side.PROTOCOL, Side.ADMIN
 HSTS = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -93,7 +96,7 @@ def check_request_id(_edge: Edge, exchange: Exchange) -> None:
 def allow_address(edge: Edge, exchange: Exchange) -> None:
     """Let in only the configured networks (public and plain listeners)."""
     networks = edge.settings.allowed_networks
-    if not networks or exchange.request.listener is Listener.ADMIN:
+    if not networks or exchange.request.listener is _ADMIN:
         return
     try:
         address = ipaddress.ip_address(exchange.request.peer.partition("%")[0])
@@ -127,26 +130,26 @@ def limit_method_and_size(edge: Edge, exchange: Exchange) -> None:
 def limit_address_rate(edge: Edge, exchange: Exchange) -> None:
     """Count this request for its address."""
     mount = exchange.mount
-    if exchange.request.listener is not Listener.ADMIN and (mount is None or mount.route.rate_limited):
+    if exchange.request.listener is not _ADMIN and (mount is None or mount.route.rate_limited):
         edge.limiter.check_address(exchange.request.peer)
 
 
 def refuse_unready(edge: Edge, exchange: Exchange) -> None:
     """Sealed, starting or stopping, only the admin listener is served."""
-    if exchange.request.listener is Listener.ADMIN:
+    if exchange.request.listener is _ADMIN:
         return
     if edge.barrier.sealed:
         raise Fault(FaultKind.SEALED, "the barrier is sealed", "The service is sealed.", retry_after=30)
-    if edge.phase is not Phase.READY:
+    if edge.phase is not _READY:
         raise Fault(FaultKind.UNAVAILABLE, edge.phase.value, "The service is starting or stopping.", retry_after=2)
 
 
 def gate_fetch_metadata(edge: Edge, exchange: Exchange) -> None:
     """Programs' paths are not for browsers, and browsers' paths are not for other sites (W3C Fetch Metadata)."""
     side, headers = exchange.side, exchange.request.headers
-    if side is Side.PROTOCOL:
+    if side is _PROTOCOL:
         return
-    if side is Side.SERVICE:
+    if side is _SERVICE:
         if any(name in headers for name in FETCH_METADATA):
             raise Fault(
                 FaultKind.FORBIDDEN, "browser on a service path", "This path is for programs, not for browsers."
@@ -154,7 +157,7 @@ def gate_fetch_metadata(edge: Edge, exchange: Exchange) -> None:
         if "cookie" in headers:  # cookies mean nothing to programs: nobody after this sees one
             exchange.request = exchange.request.without("cookie")
         return
-    if side is Side.ADMIN:
+    if side is _SIDE_ADMIN:
         host = headers.get("host")
         name = host[: host.rfind(":")] if host.rfind(":") > host.rfind("]") else host
         if name.lower() not in LOCAL_HOSTS or "origin" in headers or any(one in headers for one in FETCH_METADATA):
@@ -167,14 +170,14 @@ def gate_fetch_metadata(edge: Edge, exchange: Exchange) -> None:
     if site in {"", "same-origin", "none"} or headers.get("origin").lower() in edge.origins:
         return
     navigation = headers.get("sec-fetch-mode") == "navigate" and exchange.request.method in SAFE_METHODS
-    if not (navigation and side is Side.PAGE and headers.get("sec-fetch-dest") in {"", "document"}):
+    if not (navigation and side is _PAGE and headers.get("sec-fetch-dest") in {"", "document"}):
         raise Fault(FaultKind.FORBIDDEN, f"fetch from {site[:20]}", "Other sites may not call this.")
 
 
 def share_across_origins(edge: Edge, exchange: Exchange) -> None:
     """CORS: configured origins only, and only on browsers' paths; also answers OPTIONS."""
     request, side = exchange.request, exchange.side
-    if side is Side.BROWSER or side is Side.PAGE:
+    if side is _BROWSER or side is _PAGE:
         _share(edge, exchange)
     if request.method != "OPTIONS" or exchange.mount is not None or exchange.match is None:
         return
@@ -207,7 +210,7 @@ def _share(edge: Edge, exchange: Exchange) -> None:
 def refuse_forgery(edge: Edge, exchange: Exchange) -> None:
     """An unsafe request from a browser comes from this origin or a configured one; its token is checked next."""
     request = exchange.request
-    if exchange.side not in {Side.BROWSER, Side.PAGE} or request.method in SAFE_METHODS:
+    if exchange.side not in {_BROWSER, _PAGE} or request.method in SAFE_METHODS:
         return
     origin = request.headers.get("origin").lower()
     own = {*edge.own_origins, f"https://{request.headers.get('host').lower()}"}
@@ -220,9 +223,9 @@ def authenticate(edge: Edge, exchange: Exchange) -> None:
     request, mount = exchange.request, _mount(exchange)
     if edge.certificates is not None and request.tls is not None and request.tls.client_verified:
         edge.certificates.check(request.tls.client_chain)
-    if mount.route.scope is None or mount.side in {Side.PROTOCOL, Side.ADMIN}:
+    if mount.route.scope is None or mount.side in {_PROTOCOL, _SIDE_ADMIN}:
         exchange.principal = edge.anonymous
-    elif mount.side is Side.SERVICE:
+    elif mount.side is _SERVICE:
         exchange.principal = edge.authenticator.authenticate_service(request)
     else:
         exchange.principal = principal = edge.authenticator.authenticate_browser(request)
@@ -240,7 +243,7 @@ def authorize(_edge: Edge, exchange: Exchange) -> None:
     """The principal holds the route's scope, now."""
     mount = _mount(exchange)
     scope = mount.route.scope
-    if not scope or mount.side in {Side.PROTOCOL, Side.ADMIN}:
+    if not scope or mount.side in {_PROTOCOL, _SIDE_ADMIN}:
         return
     if exchange.principal is None or not exchange.principal.may(scope):
         raise Fault(FaultKind.FORBIDDEN, f"scope {scope} is missing", f"This needs the scope {scope}.")
@@ -262,10 +265,10 @@ def validate(_edge: Edge, exchange: Exchange) -> None:
 
 def handle(edge: Edge, exchange: Exchange) -> None:
     """Run the route's handler."""
-    if edge.resources is None and exchange.request.listener is not Listener.ADMIN:
+    if edge.resources is None and exchange.request.listener is not _ADMIN:
         raise Fault(FaultKind.UNAVAILABLE, "not built yet", "The service is starting.", retry_after=2)
     mount = _mount(exchange)
-    state = edge.admin_state if mount.side is Side.ADMIN else edge.state
+    state = edge.admin_state if mount.side is _SIDE_ADMIN else edge.state
     context = Context(
         state,
         exchange.principal or edge.anonymous,
@@ -362,7 +365,7 @@ def add_security_headers(edge: Edge, exchange: Exchange) -> None:
     response = exchange.response
     if response is None:
         return
-    tls = exchange.request.listener is not Listener.PLAIN and edge.settings.profile != "dev"
+    tls = exchange.request.listener is not _PLAIN and edge.settings.profile != "dev"
     side = exchange.side
     names = tuple([name for name, _ in response.headers])
     key = (exchange.door, tls, names)
@@ -383,7 +386,7 @@ _OWN_REFERRER = (
     "Referrer-Policy",
     "same-origin",
 )  # with no-referrer, a page's form says "Origin: null", which is refused
-_BROWSER = (
+_FOR_BROWSERS = (
     _NOSNIFF,
     _NO_STORE,
     ("X-Frame-Options", "DENY"),
@@ -400,8 +403,8 @@ _PAGE_POLICY = (
 SECURITY: Mapping[Side | None, tuple[tuple[str, str], ...]] = {
     None: (_NOSNIFF, _NO_STORE, _NO_REFERRER, _API_POLICY),
     Side.SERVICE: (_NOSNIFF, _NO_STORE, _NO_REFERRER, _API_POLICY),
-    Side.BROWSER: (*_BROWSER, _NO_REFERRER, _API_POLICY, ("Cross-Origin-Resource-Policy", "same-origin")),
-    Side.PAGE: (*_BROWSER, _OWN_REFERRER, _PAGE_POLICY),
+    Side.BROWSER: (*_FOR_BROWSERS, _NO_REFERRER, _API_POLICY, ("Cross-Origin-Resource-Policy", "same-origin")),
+    Side.PAGE: (*_FOR_BROWSERS, _OWN_REFERRER, _PAGE_POLICY),
     Side.ADMIN: (_NOSNIFF, _NO_STORE, _NO_REFERRER, _API_POLICY),
     Side.PROTOCOL: (_NOSNIFF,),  # caching is the protocol's own affair
 }
@@ -412,7 +415,8 @@ def record(edge: Edge, exchange: Exchange) -> None:
     """Count and time the answer, and write the access log (pre-signed answers only at debug: they are many)."""
     request, response = exchange.request, exchange.response
     status = response.status if response is not None else 500
-    seconds = edge.clock.monotonic() - exchange.started
+    exchange.ended = ended = edge.clock.monotonic()
+    seconds = ended - exchange.started
     name = exchange.mount.route.name if exchange.mount else "unmatched"
     method = request.method if exchange.mount else "other"
     key = (exchange.label or request.listener.name, method, name)

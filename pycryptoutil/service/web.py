@@ -46,6 +46,12 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
+# read once: an attribute of an enum costs as much as a call, and a request asks for twenty of them
+_HEAD, _BODY, _BUSY, _STREAM = State.HEAD, State.BODY, State.BUSY, State.STREAM
+_CLOSING, _DISCARD, _CLOSED = State.CLOSING, State.DISCARD, State.CLOSED
+_DRAINING = Phase.DRAINING
+
+
 @implementer(IPushProducer, IHalfCloseableProtocol, IHandshakeListener)
 class HttpConnection(Protocol):
     """One connection."""
@@ -61,7 +67,7 @@ class HttpConnection(Protocol):
         self._limits = factory.limits
         self._encoder = factory.encoder
         self._peer = peer
-        self._state = State.HEAD
+        self._state = _HEAD
         self._buffer = b""
         self._tls: TlsInfo | None = None
         self._secure = factory.secure
@@ -73,6 +79,7 @@ class HttpConnection(Protocol):
         self._fields: Fields | None = None  # of _block: keep-alive peers send the same header section again,
         self._line = b""
         self._last: Head | None = None  # of _line and _fields: and often the same request
+        self._whole = b"\0"  # what _last was read from, up to its empty line; at first what begins no request
         self._deadline = 0.0
         self._reading = False  # a request's first byte has come
         self._held = False  # reading is paused, its buffer being full
@@ -114,10 +121,10 @@ class HttpConnection(Protocol):
             self._dispatcher.edge.metrics.count("tls_handshakes", self._listener.value, "failed", "")
         self.factory.left(self, self._peer)
         exchange, self._exchange = self._exchange, None
-        if exchange is not None and self._state in {State.BODY, State.BUSY}:
+        if exchange is not None and self._state in {_BODY, _BUSY}:
             exchange.abandoned = True
             self._dispatcher.forget(exchange)
-        self._state = State.CLOSED
+        self._state = _CLOSED
         self._buffer = b""
         if self._stream is not None and not self._pulling:
             self._end_stream()
@@ -125,7 +132,7 @@ class HttpConnection(Protocol):
     def readConnectionLost(self) -> None:  # noqa: N802
         """The peer has half-closed: answer what it asked, then close."""
         self._ended = True
-        if self._state in {State.HEAD, State.BODY, State.DISCARD}:
+        if self._state in {_HEAD, _BODY, _DISCARD}:
             self._close()
 
     def writeConnectionLost(self) -> None:  # noqa: N802
@@ -139,11 +146,11 @@ class HttpConnection(Protocol):
     def resumeProducing(self) -> None:  # noqa: N802
         """The peer has caught up."""
         self._stalled = None
-        if self._state is State.STREAM:
+        if self._state is _STREAM:
             self._pull()
-        elif self._state is State.HEAD:
+        elif self._state is _HEAD:
             self._advance()
-        elif self._state is State.CLOSING:
+        elif self._state is _CLOSING:
             self._close()
 
     def stopProducing(self) -> None:  # noqa: N802
@@ -153,24 +160,25 @@ class HttpConnection(Protocol):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Take bytes."""
         state = self._state
-        if state is State.DISCARD:
+        if state is _DISCARD:
             self._discarded += len(data)
             if self._discarded > DISCARD_BYTES:
                 self._abort()
             return
-        if state in _DEAF:
+        if state is _CLOSED or state is _CLOSING:
             return
         self._buffer = self._buffer + data if self._buffer else data
-        if state is State.HEAD:
+        if state is _HEAD:
             self._advance()
-        elif state is State.BODY:
+        elif state is _BODY:
             self._read_body()
         if self._held or len(self._buffer) > self._limits.max_header:
             self._regulate()
 
     def _regulate(self) -> None:
         """Read no further while what was read already waits."""
-        full = len(self._buffer) > self._limits.max_header and self._state not in _DEAF
+        deaf = self._state is _CLOSED or self._state is _CLOSING
+        full = len(self._buffer) > self._limits.max_header and not deaf
         if full != self._held:
             self._held = full
             if full:
@@ -186,7 +194,7 @@ class HttpConnection(Protocol):
             return
         self._looping = True
         try:
-            while self._state is State.HEAD and self._buffer and self._stalled is None:
+            while self._state is _HEAD and self._buffer and self._stalled is None:
                 if not self._read_head():
                     break
         except BadRequest as bad:
@@ -195,7 +203,7 @@ class HttpConnection(Protocol):
             self._looping = False
         if self._held:
             self._regulate()
-        if self._ended and self._state is State.HEAD and self._stalled is None:
+        if self._ended and self._state is _HEAD and self._stalled is None:
             self._close()
 
     def _read_head(self) -> bool:
@@ -203,20 +211,20 @@ class HttpConnection(Protocol):
         if buffer.startswith(b"\r\n"):  # RFC 9112 section 2.2: one empty line before a request is skipped
             buffer = self._buffer = buffer[2:]
         limits = self._limits
-        end = find_end(buffer, limits.max_header)
-        if end < 0:
-            if not self._reading:
-                self._reading = True
-                self._deadline = self._now() + limits.request_timeout
-            return False
-        cut = buffer.find(b"\r\n", 0, end + 2)
-        block = buffer[cut + 2 : end + 2]
-        fields = self._fields
-        if fields is None or block != self._block:
-            fields = self._fields = parse_fields(block.decode("latin-1"), limits.max_headers)
-            self._block, self._last = block, None
-        self._head = head = self._parse_line(buffer[:cut], fields)
-        length, begin = fields.length, end + 4
+        if self._last is not None and buffer.startswith(self._whole):
+            self._head = head = self._last
+            begin = len(self._whole)
+        else:
+            end = find_end(buffer, limits.max_header)
+            if end < 0:
+                if not self._reading:
+                    self._reading = True
+                    self._deadline = self._now() + limits.request_timeout
+                return False
+            begin = end + 4
+            self._head = head = self._parse(buffer, end)
+            self._whole = buffer[:begin]
+        length = head.fields.length
         whole = length is not None and length <= limits.max_header and len(buffer) >= begin + length
         if length is None or not whole:
             body = b""
@@ -235,7 +243,13 @@ class HttpConnection(Protocol):
             self._dispatch(exchange)
         return True
 
-    def _parse_line(self, line: bytes, fields: Fields) -> Head:
+    def _parse(self, buffer: bytes, end: int) -> Head:
+        cut = buffer.find(b"\r\n", 0, end + 2)
+        line, block = buffer[:cut], buffer[cut + 2 : end + 2]
+        fields = self._fields
+        if fields is None or block != self._block:
+            fields = self._fields = parse_fields(block.decode("latin-1"), self._limits.max_headers)
+            self._block, self._last = block, None
         head = self._last
         if head is None or line != self._line:
             head = self._last = parse_request_line(line.decode("latin-1"), fields)
@@ -244,7 +258,7 @@ class HttpConnection(Protocol):
 
     def _begin_body(self, exchange: Exchange, head: Head) -> None:
         """Decide about the body before reading it: a refused one is not read at all."""
-        self._state = State.BODY
+        self._state = _BODY
         if not self._reading:
             self._reading = True
             self._deadline = self._now() + self._limits.request_timeout
@@ -288,7 +302,7 @@ class HttpConnection(Protocol):
         if self._dispatcher.run(exchange, body, self._delivered):
             self._answer(exchange)
         else:
-            self._state = State.BUSY
+            self._state = _BUSY
             self._deadline = self._now() + self._limits.request_timeout
 
     def _delivered(self, exchange: Exchange) -> None:
@@ -310,16 +324,14 @@ class HttpConnection(Protocol):
             discard(exchange.response)
             self._dispatcher.refuse(exchange, Fault(FaultKind.INTERNAL, str(error)))
             self._send(exchange, reusable=reusable)
-        if not self._looping and self._state is State.HEAD:
+        if not self._looping and self._state is _HEAD:
             self._advance()
 
     def _send(self, exchange: Exchange, *, reusable: bool) -> None:
         head, response = self._head, exchange.response
         if head is None or response is None:
             raise LookupError("answer without a request")
-        persistent = (
-            reusable and head.persistent and not self._ended and self._dispatcher.edge.phase is not Phase.DRAINING
-        )
+        persistent = reusable and head.persistent and not self._ended and self._dispatcher.edge.phase is not _DRAINING
         body = response.body
         if not isinstance(body, bytes):
             self._begin_stream(head, response, iter(body), exchange, persistent)
@@ -331,19 +343,19 @@ class HttpConnection(Protocol):
             self._write(start + body)
         else:  # by slices, at the peer's pace
             self._write(start)
-            self._state, self._deadline, self._persistent, self._chunked = State.STREAM, 0.0, persistent, False
+            self._state, self._deadline, self._persistent, self._chunked = _STREAM, 0.0, persistent, False
             self._slices = slices(body)
             self._pull()
             return
-        self._finish(persistent, unread=not reusable)
+        self._finish(persistent, unread=not reusable, ended=exchange.ended)
 
-    def _finish(self, persistent: bool, *, unread: bool = False) -> None:
+    def _finish(self, persistent: bool, *, unread: bool = False, ended: float = 0.0) -> None:
         """Be ready for the next request, or close."""
         self._exchange = self._head = self._reader = None
         self._reading = False
         if not persistent:
             if unread and not self._ended:
-                self._state = State.DISCARD
+                self._state = _DISCARD
                 self._buffer = b""
                 self._discarded = 0
                 self._deadline = self._now() + DISCARD_SECONDS
@@ -351,8 +363,8 @@ class HttpConnection(Protocol):
             else:
                 self._close()
             return
-        self._state = State.HEAD
-        self._deadline = self._now() + self._limits.idle_timeout
+        self._state = _HEAD
+        self._deadline = (ended or self._now()) + self._limits.idle_timeout
 
     def _refuse(self, bad: BadRequest) -> None:
         """Answer what is no request, or a body that breaks its framing; then the connection is of no more use."""
@@ -403,7 +415,7 @@ class HttpConnection(Protocol):
             discard(response)
             self._finish(persistent)
             return
-        self._state = State.STREAM
+        self._state = _STREAM
         self._deadline = 0.0
         self._stream = stream
         self._persistent = persistent
@@ -428,7 +440,7 @@ class HttpConnection(Protocol):
 
     def _pulled(self, result: Any) -> None:
         self._pulling = False
-        if self._state is not State.STREAM:
+        if self._state is not _STREAM:
             self._end_stream()
             return
         if isinstance(result, BaseException):
@@ -465,33 +477,33 @@ class HttpConnection(Protocol):
 
     def _expired(self) -> None:
         exchange = self._exchange
-        if self._state is State.BUSY and exchange is not None:
+        if self._state is _BUSY and exchange is not None:
             self._exchange = other = self._dispatcher.timed_out(exchange)
             self._answer(other)
-        elif (self._state is State.HEAD and self._reading and self._shaken) or self._state is State.BODY:
+        elif (self._state is _HEAD and self._reading and self._shaken) or self._state is _BODY:
             self._refuse(BadRequest(408, "The request did not come in time."))
         else:
             self._abort()
 
     def drain(self) -> None:
         """Close now if idle; otherwise after the answer (it says so itself)."""
-        if self._state is State.HEAD and not self._reading:
+        if self._state is _HEAD and not self._reading:
             self._close()
             self._deadline = self._now() + DISCARD_SECONDS  # nothing is to be sent: who does not hang up is cut
 
     def _close(self) -> None:
         """Close once everything written is sent."""
-        if self._state is State.CLOSED:
+        if self._state is _CLOSED:
             return
         if self._stalled is not None:
-            self._state = State.CLOSING
+            self._state = _CLOSING
             self._deadline = 0.0  # the stall itself is timed
             return
-        if self._state is State.BODY and self._exchange is not None:
+        if self._state is _BODY and self._exchange is not None:
             exchange, self._exchange = self._exchange, None
             exchange.abandoned = True
             self._dispatcher.forget(exchange)
-        self._state = State.CLOSED
+        self._state = _CLOSED
         self._buffer = b""
         self._deadline = self._now() + DISCARD_SECONDS * 5  # to send the rest; then it is cut
         self._unregister()
@@ -505,9 +517,6 @@ class HttpConnection(Protocol):
         if self._registered:
             self._registered = False
             self.transport.unregisterProducer()
-
-
-_DEAF = frozenset({State.CLOSED, State.CLOSING})
 
 
 class HttpFactory(Factory):

@@ -10,6 +10,7 @@ from typing import Final
 from pycryptoutil_protocols.ocsp import exchange
 
 from pycryptoutil.authority.model import RevocationEvent
+from pycryptoutil.http.message import Response
 
 MAX_KEY: Final = 400
 """Octets of the longest request that is remembered; a plain one has about 80, so a key bounds an entry's memory."""
@@ -31,6 +32,7 @@ class Presigned:
     cert_id: bytes = field(repr=False)  # DER as asked
     signer: str = ""  # serial of the delegated responder that signed it
     asked: bool = False  # since the eviction hand last passed
+    answer: Response | None = field(default=None, repr=False)  # what HTTP has made of it, the first time
 
 
 class PresignedCache:

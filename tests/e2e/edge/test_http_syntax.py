@@ -170,6 +170,24 @@ def test_pipelined_requests_are_answered_in_order(served: Served) -> None:
             assert client.read().json == {"status": "ok"}
 
 
+def test_a_request_that_begins_as_the_one_before_is_read_for_itself(served: Served) -> None:
+    """The header section that was read last is known by its bytes; a longer one, or a worse one, is not it."""
+    first = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+    with served.connect() as client:
+        for body in ("abc", "def", "ghi"):
+            client.send(f"{first}\r\n{body}")
+            assert client.read().body == body.encode()
+        client.send(f"{first}X-Request-Id: my-own-id-1\r\n\r\njkl")
+        answer = client.read()
+        assert (answer.body, answer.get("x-request-id")) == (b"jkl", "my-own-id-1")
+        whole = f"{first}\r\nmno"
+        client.send(whole[:-7])  # in the midst of what is known
+        client.send(whole[-7:])
+        assert client.read().body == b"mno"
+        client.send(f"{first}Content-Length: 4\r\n\r\npqr")
+        assert client.read().status == 400
+
+
 def test_head_says_what_get_says_without_a_body(served: Served) -> None:
     with served.connect() as client:
         client.send(head("GET", "/show/x"))

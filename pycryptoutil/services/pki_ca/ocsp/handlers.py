@@ -35,7 +35,12 @@ def fast(state: Any, request: Request, parameters: Mapping[str, str]) -> Respons
     else:
         asked = request.raw_path
     found = ocsp.cached((parameters["ca"], asked))
-    return None if found is None else _response(found)
+    if found is None:
+        return None
+    answer = found.answer
+    if answer is None:
+        answer = found.answer = _response(found)
+    return answer
 
 
 def post(context: Context, request: Request) -> Response:
