@@ -1,5 +1,8 @@
 """Fixtures shared by every test folder."""
 
+from tests.support import scratch
+
+scratch.move_to_memory()  # before anything asks where temporary files go
 pytest_plugins = ["tests.support.databases"]
 
 

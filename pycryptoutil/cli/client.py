@@ -255,7 +255,10 @@ class Administrator:
         import httpx
 
         context = tls_context(self.running.trust_bundle, *self._certificate)
-        return httpx.Client(verify=context, timeout=TIMEOUT, trust_env=False, **options)
+        client = httpx.Client(verify=context, timeout=TIMEOUT, trust_env=False, **options)
+        if (command := click.get_current_context(silent=True)) is not None:
+            command.call_on_close(client.close)  # or a suite that drains would wait for us
+        return client
 
     def client(self, service: str = "") -> ApiClient:
         """Return a client of a service's ``/service/api/v1`` (the first service, if not named)."""

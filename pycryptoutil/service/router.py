@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pycryptoutil_protocols.faults import Fault, FaultKind
@@ -126,6 +126,17 @@ def _belongs(mount: Mount, listener: Listener) -> bool:
     return listener in mount.route.listeners
 
 
+class _MatchedRule(Rule):
+    """A rule that is only matched: werkzeug would compile two functions that build its URL, most of a start's time."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:  # noqa: ARG002  werkzeug names it
+        return _build_nothing
+
+
+def _build_nothing(_rule: Rule, **_values: object) -> tuple[str, str]:
+    raise NotImplementedError("URLs are not built from rules here")
+
+
 class Router:
     """The routes of one listener. Trailing slashes and repeated slashes mean what they say; nothing redirects."""
 
@@ -149,7 +160,7 @@ class Router:
                 table.setdefault("HEAD", table["GET"])
         resources = {pattern: Resource.of(pattern, table) for pattern, table in tables.items()}
         self._exact = {pattern: Match(found) for pattern, found in resources.items() if "<" not in pattern}
-        rules = [Rule(pattern, endpoint=found) for pattern, found in resources.items() if "<" in pattern]
+        rules = [_MatchedRule(pattern, endpoint=found) for pattern, found in resources.items() if "<" in pattern]
         self._patterns: MapAdapter | None = None
         if rules:
             self._patterns = Map(rules, strict_slashes=True, merge_slashes=False, redirect_defaults=False).bind("")

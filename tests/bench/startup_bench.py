@@ -53,7 +53,7 @@ def run() -> list[dict[str, Any]]:
     first, second = [], []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory(prefix="startup-bench-") as folder:
-            suite = make_suite(Path(folder))
+            suite = make_suite(Path(folder), forked=False)
             try:
                 first.append(started(suite))
                 suite.stop()

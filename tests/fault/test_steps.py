@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,13 +17,14 @@ from pycryptoutil.authority import IssueOrder, RevocationReason, issue
 from pycryptoutil.authority.crl import CrlService
 from pycryptoutil.authority.crl import store as crl_store
 from pycryptoutil.storage import Database, audit
+from tests.support import forkserver
 from tests.support.authority import TENANT, World, csr, open_world
 from tests.support.databases import Databases
 from tests.support.issuing_process import PUBLISHING
+from tests.support.suite import environment
 
 pytestmark = pytest.mark.fault
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("pycryptoutil.storage", "pycryptoutil.authority")
 
 
@@ -34,10 +33,8 @@ _MINE = "SELECT serial FROM certificates WHERE names LIKE '%.example.com%'"
 
 def killed(what: str, url: str, folder: Path, step: int, stdin: bytes = b"") -> None:
     """Run a CA that ends itself before a step."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.support.issuing_process", what, url, str(folder), str(step)],
-        cwd=ROOT, input=stdin, capture_output=True, check=False, timeout=120,
-    )  # fmt: skip
+    words = [what, url, folder, str(step)]
+    done = forkserver.run(words, env=environment(), data=stdin, module="tests.support.issuing_process")
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,31 +15,23 @@ from pycryptoutil.clock import SystemClock
 from pycryptoutil.storage import SYSTEM_TENANT, Database, audit, migrate
 from pycryptoutil.storage.schema import instance, tenants
 from tests.support.databases import Databases
+from tests.support.forkserver import Piped
 from tests.support.storage_process import COLUMN, Options
+from tests.support.suite import environment
 
 pytestmark = pytest.mark.fault
 
-ROOT = Path(__file__).resolve().parents[2]
+
+def run(what: str, url: str, data_dir: Path, name: str) -> Piped:
+    return Piped("tests.support.storage_process", [what, url, data_dir, name], environment())
 
 
-def run(what: str, url: str, data_dir: Path, name: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.storage_process", what, url, str(data_dir), name],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def said_before_the_kill(process: subprocess.Popen[str], lines: int, seconds: float) -> list[str]:
+def said_before_the_kill(process: Piped, lines: int, seconds: float) -> list[str]:
     """Let it say so many lines, then wait a little, then kill it; return every whole line."""
-    assert process.stdout is not None
     said = [process.stdout.readline() for _ in range(lines)]
     SystemClock().sleep(seconds)
     process.kill()
-    rest, _ = process.communicate(timeout=30)
+    _, rest, _ = process.end()
     return [line for line in "".join([*said, rest]).split("\n")[:-1] if line]
 
 
@@ -68,13 +58,12 @@ def test_a_start_that_was_killed_anywhere_is_finished_by_the_next(databases: Dat
     url = databases.empty()
     for round_ in range(8):
         process = run("start", url, tmp_path, f"run{round_}")
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
+        process.say("go\n")
         said_before_the_kill(process, 1, random.random() * 0.25)
     process = run("start", url, tmp_path, "last")
-    out, err = process.communicate("go\n", timeout=60)
-    assert process.returncode == 0, err
+    process.say("go\n")
+    code, out, err = process.end()
+    assert code == 0, err
     assert json.loads(out.split("\n")[1])["sealed"]
     database = Database.open(url, clock=SystemClock())
     migrate.check(database, ("pycryptoutil.authority",))
@@ -87,16 +76,13 @@ def test_processes_that_start_together_agree(databases: Databases, tmp_path: Pat
     url = databases.empty()
     processes = [run("start", url, tmp_path, f"p{n}") for n in range(4)]
     for process in processes:
-        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
     for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
+        process.say("go\n")
     results = []
     for process in processes:
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
+        code, out, err = process.end()
+        assert code == 0, err
         results.append(json.loads(out.strip().split("\n")[-1]))
     assert sum(bool(result["applied"]) for result in results) == 1
     assert sum(result["leader"] for result in results) == 1
@@ -125,7 +111,7 @@ def test_a_rewrap_that_is_killed_again_and_again_ends_with_everything(database_u
         process = run("rewrap", database_url, tmp_path, "")
         places += [int(line) for line in said_before_the_kill(process, 3, random.random() * 0.01) if line != "done"]
     process = run("rewrap", database_url, tmp_path, "")
-    out, err = process.communicate(timeout=60)
+    _, out, err = process.end()
     assert out.endswith("done\n"), err
     with database.read("t") as reader:
         rows = reader.execute("SELECT n, sealed FROM pets ORDER BY n").all()

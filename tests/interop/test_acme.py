@@ -233,7 +233,7 @@ def chosen(order: Any, kind: type) -> list[Any]:
 
 @contextlib.contextmanager
 def serving(server: Any) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield

@@ -30,6 +30,7 @@ import pytest
 import yaml
 
 from pycryptoutil.clock import SystemClock
+from tests.support import forkserver
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0  # generous: the machine may be busy with other tests
@@ -69,11 +70,9 @@ def command(*arguments: str | Path) -> list[str]:
 def run_cli(
     *arguments: str | Path, stdin: str = "", timeout: float = 120, **extra: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
-    return subprocess.run(
-        command(*arguments), input=stdin, capture_output=True, text=True, timeout=timeout, env=environment(**extra),
-        cwd=ROOT, check=False,
-    )  # fmt: skip
+    """Run one command to its end, as a process."""
+    done = forkserver.run(arguments, env=environment(**extra), data=stdin.encode(), timeout=timeout)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def call_cli(*arguments: str | Path, stdin: str = "", **extra: str) -> subprocess.CompletedProcess[str]:
@@ -110,7 +109,8 @@ class Suite:
     folder: Path
     arguments: Sequence[str | Path]
     env: Mapping[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | forkserver.Forked | None = None
+    forked: bool = True  # of a process that has imported it; False for an interpreter of its own
     ready: dict[str, Any] = field(default_factory=dict)
     _clients: list[httpx.Client] = field(default_factory=list)
 
@@ -137,10 +137,14 @@ class Suite:
         """Start it (again: the data directory stays)."""
         self.ready_file.unlink(missing_ok=True)
         with self.log_file.open("ab") as log:
-            self.process = subprocess.Popen(
-                command(*self.arguments), stdout=log, stderr=log, env=environment(**self.env), cwd=self.folder,
-                start_new_session=True,
-            )  # fmt: skip
+            env = environment(**self.env)
+            self.process = (
+                forkserver.start(self.arguments, stdout=log.fileno(), stderr=log.fileno(), env=env, cwd=self.folder)
+                if self.forked
+                else subprocess.Popen(
+                    command(*self.arguments), stdout=log, stderr=log, env=env, cwd=self.folder, start_new_session=True
+                )
+            )
         return self.wait_ready() if wait else self
 
     def wait_ready(self, seconds: float = START_SECONDS) -> Suite:
@@ -295,12 +299,13 @@ def make_suite(
     profile: str = "test",
     env: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
+    forked: bool = True,
 ) -> Suite:
     """Describe a suite without starting it."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(dict(extra_config or {})))
-    suite = Suite(folder, (), dict(env or {}))
+    suite = Suite(folder, (), dict(env or {}), forked=forked)
     suite.arguments = (
         "run", services, "--profile", profile, "--config", config, "--data-dir", suite.data_dir,
         "--ready-file", suite.ready_file, "--workers", str(workers), *arguments,

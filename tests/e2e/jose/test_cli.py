@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ import pytest
 
 from pycryptoutil.cli import exits
 from pycryptoutil.jose import JwkSet, verify
+from tests.support import forkserver
 from tests.support.databases import Databases
-from tests.support.suite import ROOT, Suite, command, environment, make_suite
+from tests.support.suite import Suite, environment, make_suite
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +154,8 @@ def test_octets_survive_a_real_pipe(running: Suite) -> None:
 
     def run(*arguments: str, data: bytes) -> bytes:
         env = environment(PYCRYPTOUTIL_READY_FILE=str(running.ready_file))
-        done = subprocess.run(
-            command("jose", *arguments), input=data, capture_output=True, env=env, cwd=ROOT, check=True
-        )
+        done = forkserver.run(["jose", *arguments], data=data, env=env)
+        done.check_returncode()
         return done.stdout
 
     assert run("decrypt", "octets", data=run("encrypt", "octets", data=given)) == given

@@ -15,7 +15,8 @@ import pytest
 
 from pycryptoutil import jose
 from pycryptoutil.cli import exits
-from tests.support.suite import ROOT, Suite, command, environment, make_suite
+from tests.support import forkserver
+from tests.support.suite import ROOT, Suite, environment, make_suite
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +30,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
 
 
 def kms(running: Suite, *words: str | Path, stdin: bytes = b"", code: int = 0) -> bytes:
-    done = subprocess.run(
-        command("kms", *words),
-        input=stdin,
-        capture_output=True,
-        timeout=120,
-        check=False,
-        env=environment(PYCRYPTOUTIL_READY_FILE=str(running.ready_file)),
-    )
+    env = environment(PYCRYPTOUTIL_READY_FILE=str(running.ready_file))
+    done = forkserver.run(["kms", *words], data=stdin, env=env)
     assert done.returncode == code, done.stderr.decode()
     return done.stdout if code == 0 else done.stderr
 

@@ -23,7 +23,7 @@ from tests.support.suite import StartSuite, Suite, call_cli, until
 
 
 def test_ready_file_is_exactly_as_promised(suite: StartSuite, tmp_path: Path) -> None:
-    running = suite(tmp_path)
+    running = suite(tmp_path, forked=False)  # an interpreter of its own, as everybody's
     document = running.ready
     assert set(document) == {"services", "trust_bundle", "admin_credentials", "data_dir"}
     assert set(document["services"]) == set(catalogue.names())

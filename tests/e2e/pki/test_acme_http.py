@@ -74,7 +74,7 @@ def test_several_workers_and_a_kill_while_validating(suite: StartSuite, tmp_path
             return
 
     web = ThreadingHTTPServer(("127.0.0.1", 0), Web)
-    threading.Thread(target=web.serve_forever, daemon=True).start()
+    threading.Thread(target=web.serve_forever, args=(0.01,), daemon=True).start()
     settings = {"http_ports": [web.server_port], "timeout_seconds": 2, "retry_seconds": 1, "attempts": 20}
     running = suite(tmp_path, "pki-ca", {"pki_ca": {"acme": settings}}, workers=workers)
     client = client_of(running)

@@ -304,19 +304,18 @@ class Orders(RuleBasedStateMachine):
 def test_orders_over_two_replicas(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     databases: Databases = request.getfixturevalue(f"_{kind}_databases")
 
-    class Machine(Orders):
-        url = databases.fresh(PACKAGES)
-        folder = tmp_path
-
     from hypothesis.stateful import run_state_machine_as_test
 
     examples = settings(
         max_examples=6, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
     )
-    try:
+    with databases.dropping():
+
+        class Machine(Orders):
+            url = databases.fresh(PACKAGES)
+            folder = tmp_path
+
         run_state_machine_as_test(Machine, settings=examples)
-    finally:
-        databases.drop_created()
 
 
 def test_the_tick_finds_what_is_due(replica: Replica) -> None:
