@@ -48,7 +48,7 @@ run: setup ## Start the suite under .dev/, run the live tour, go on serving
 .PHONY: test
 test: setup ## Run every test but interop
 	cargo test --quiet --release --locked --no-default-features
-	$(PYTEST) -n 2 --dist loadfile -m "not interop" $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not interop" $(ARGS)
 
 .PHONY: check
 check: setup ## Format, lint, types, import rules, OpenAPI drift

@@ -77,8 +77,8 @@ def _has_npm_jose(tour: Tour) -> bool:
     if shutil.which("node") is None or shutil.which("npm") is None:
         return False
     here = "node -e \"import('jose').then(() => console.log('there is ' + 'jose'))\""
-    install = "npm install --silent --no-audit --no-fund --prefix . jose@6"
-    return "there is jose" in tour.run(f"{here} || (timeout 40 {install} && {here})", quiet=True)
+    install = "npm install --silent --no-audit --no-fund --fetch-retries 0 --prefix . jose@6"
+    return "there is jose" in tour.run(f"{here} || (timeout 20 {install} && {here})", quiet=True)
 
 
 def rotate(tour: Tour) -> None:

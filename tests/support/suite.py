@@ -80,12 +80,12 @@ def call_cli(*arguments: str | Path, stdin: str = "", **extra: str) -> subproces
     from pycryptoutil import cli
 
     words = list(map(str, arguments))
-    kept = dict(os.environ)
+    kept, given_environment = dict(os.environ), environment(**extra)
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
     given, sys.stdin = sys.stdin, io.StringIO(stdin)
     try:
         os.environ.clear()
-        os.environ.update(environment(**extra))
+        os.environ.update(given_environment)
         with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
             cli.main(words)
     except SystemExit as end:
