@@ -8,6 +8,7 @@ process that waits for the program's end and tells it, so that the tests see a p
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import importlib
@@ -15,6 +16,7 @@ import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -155,6 +157,7 @@ class _Server:
 @functools.cache
 def _server(_process: int) -> _Server:
     folder = tempfile.mkdtemp(prefix="pycryptoutil-fork-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return _Server(f"{folder}/server")
 
 
