@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from pycryptoutil_protocols.tsp.messages import QUERY, TimeStampRequest
 
 from tests.e2e.pki.test_acme_http import client_of
 from tests.protocols import material
+from tests.support.acme import web_server
 from tests.support.authority import csr
 from tests.support.hsm import PIN, SoftHsm, library
 from tests.support.pki import EST, PKCS10, Ca, uris
@@ -47,23 +46,8 @@ ANSWERS: dict[str, bytes] = {}
 @pytest.fixture(scope="module")
 def web() -> Iterator[int]:
     """What ACME's validators ask; the port."""
-
-    class Web(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = ANSWERS.get(self.path.rpartition("/")[2], b"")
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
+    with web_server(ANSWERS) as port:
+        yield port
 
 
 @pytest.fixture(scope="module")

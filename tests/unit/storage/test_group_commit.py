@@ -274,11 +274,10 @@ def test_many_threads_lose_nothing_and_share_commits(sqlite_databases: object, t
     backend = database.backend
     assert isinstance(backend, SqliteBackend)
     commits, failures = backend.group.commits, []
-    together = threading.Barrier(8)
+    event.listen(backend._writers, "commit", lambda _: SystemClock().sleep(0.005))  # a disk, wherever the file is
 
     def work(start: int) -> None:
         for n in range(start, start + 50):
-            together.wait(60)
             try:
                 with database.unit_of_work("t") as uow:
                     uow.execute("INSERT INTO t VALUES (:n)", {"n": n})
@@ -294,7 +293,7 @@ def test_many_threads_lose_nothing_and_share_commits(sqlite_databases: object, t
         thread.join(60)
     assert rows(backend) == [n for n in range(400) if n % 7]
     assert sorted(failures) == [n for n in range(400) if n % 7 == 0]
-    assert backend.group.commits - commits < 343  # how many are shared depends on how long the disk takes
+    assert backend.group.commits - commits < 343 / 2
     database.close()
 
 
